@@ -1,0 +1,189 @@
+package io.github.vfio4j.emulation;
+
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.vfio.PciBus;
+import io.github.vfio4j.emulation.vfio.PciFunction;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A Linux kernel with VFIO, emulated in this JVM: answers each call as the real one of its {@link KernelProfile} does,
+ * down to the errno, the order of the checks and the bytes written. Pure Java; needs neither Linux nor native access.
+ *
+ * <p>
+ * A kernel is a machine with PCI functions. Programs talk to it through {@linkplain #newProcess processes}, each with
+ * descriptors of its own. Any number of kernels can exist side by side. Safe for use by many threads.
+ *
+ * <pre>{@code
+ * EmulatedKernel kernel = EmulatedKernel.builder(KernelProfile.LINUX_7_2)
+ *         .pciFunction("0000:01:00.0", function -> function.sriov(2).memoryBar(0, 16384)).build();
+ * Vfio vfio = Vfio.using(kernel.newProcess());
+ * }</pre>
+ *
+ * <p>
+ * What is not modelled is said by {@link NotModelledException}, never answered with a guess.
+ */
+public final class EmulatedKernel {
+
+    private final KernelProfile profile;
+    private final PciBus bus;
+    private final FileTree files;
+    private final int descriptorLimit;
+    private final AtomicLong manualNanos = new AtomicLong();
+    private final boolean manualClock;
+
+    private EmulatedKernel(Builder builder) {
+        profile = builder.profile;
+        descriptorLimit = builder.descriptorLimit;
+        manualClock = builder.clock == null;
+        bus = new PciBus(profile, builder.clock == null ? manualNanos::get : builder.clock);
+        files = new FileTree(profile, bus);
+        builder.functions.forEach(this::add);
+    }
+
+    private void add(PciAddress address, PciFunctionSpec spec) {
+        PciFunction function = bus.add(address, spec.group(), spec.driver(), null, spec.sriov(), spec.bars());
+        function.createVirtualFunctions(spec.numVfs(), spec.vfDriver());
+    }
+
+    /**
+     * Starts a kernel.
+     *
+     * @param profile
+     *            which one
+     * @return a builder of a machine without devices
+     */
+    public static Builder builder(KernelProfile profile) {
+        return new Builder(profile);
+    }
+
+    /**
+     * Which kernel this is.
+     *
+     * @return its profile
+     */
+    public KernelProfile profile() {
+        return profile;
+    }
+
+    /**
+     * The PCI functions that exist now, virtual ones included.
+     *
+     * @return their addresses in order
+     */
+    public List<PciAddress> pciFunctions() {
+        return bus.addresses();
+    }
+
+    /**
+     * Starts a process that runs as root: the backend through which a program uses this kernel.
+     *
+     * @return a process with the three standard descriptors open
+     */
+    public EmulatedProcess newProcess() {
+        return new EmulatedProcess(this, files, descriptorLimit, true);
+    }
+
+    /**
+     * Starts a process without privileges: groups and the writing of sysfs files are closed to it ({@code EACCES}).
+     *
+     * @return a process with the three standard descriptors open
+     */
+    public EmulatedProcess newUnprivilegedProcess() {
+        return new EmulatedProcess(this, files, descriptorLimit, false);
+    }
+
+    /**
+     * Lets time pass for the devices. The kernel's clock stands still otherwise, so that what depends on it (the
+     * suspending of a device that has entered low power and is left alone for 100 µs) happens when a test wants it.
+     *
+     * @param time
+     *            how much
+     * @throws IllegalStateException
+     *             if the kernel was built with a clock of its own
+     */
+    public void advance(Duration time) {
+        if (!manualClock) {
+            throw new IllegalStateException("This kernel runs on the clock it was built with; advance that one");
+        }
+        manualNanos.addAndGet(time.toNanos());
+    }
+
+    /** The kernel in words, for example {@code emulated Linux 7.2}. */
+    @Override
+    public String toString() {
+        return "emulated " + profile;
+    }
+
+    /** Describes the machine. */
+    public static final class Builder {
+
+        private final KernelProfile profile;
+        private final Map<PciAddress, PciFunctionSpec> functions = new LinkedHashMap<>();
+        private int descriptorLimit = 1024;
+        private @Nullable LongSupplier clock;
+
+        private Builder(KernelProfile profile) {
+            this.profile = profile;
+        }
+
+        /**
+         * Adds a PCI function.
+         *
+         * @param address
+         *            where, for example {@code 0000:01:00.0}
+         * @param spec
+         *            fills in what it is like
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if there is one at that address already
+         */
+        public Builder pciFunction(String address, Consumer<PciFunctionSpec> spec) {
+            PciFunctionSpec function = new PciFunctionSpec();
+            spec.accept(function);
+            if (functions.putIfAbsent(PciAddress.parse(address), function) != null) {
+                throw new IllegalArgumentException("There are two functions at " + address + "; give each its own");
+            }
+            return this;
+        }
+
+        /**
+         * How many descriptors a process can have open (RLIMIT_NOFILE), the three standard ones included.
+         *
+         * @param limit
+         *            1024 unless set
+         * @return this builder
+         */
+        public Builder descriptorLimit(int limit) {
+            descriptorLimit = limit;
+            return this;
+        }
+
+        /**
+         * A clock for the devices, in place of one that {@link EmulatedKernel#advance} moves by hand.
+         *
+         * @param nanoTime
+         *            nanoseconds from any start, for example {@code System::nanoTime}
+         * @return this builder
+         */
+        public Builder clock(LongSupplier nanoTime) {
+            clock = nanoTime;
+            return this;
+        }
+
+        /**
+         * Boots it.
+         *
+         * @return the kernel
+         */
+        public EmulatedKernel build() {
+            return new EmulatedKernel(this);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+package io.github.vfio4j.emulation;
+
+import static io.github.vfio4j.backend.Fcntl.O_ACCMODE;
+import static io.github.vfio4j.backend.Fcntl.O_RDONLY;
+import static io.github.vfio4j.backend.Fcntl.O_WRONLY;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.fs.AttributeFile;
+import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.NullDevice;
+import io.github.vfio4j.emulation.vfio.Container;
+import io.github.vfio4j.emulation.vfio.IommuGroup;
+import io.github.vfio4j.emulation.vfio.PciBus;
+import io.github.vfio4j.emulation.vfio.PciFunction;
+import java.util.List;
+import java.util.Objects;
+import java.util.function.Supplier;
+import java.util.function.ToIntFunction;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The part of the file tree through which VFIO is used: /dev/vfio, and in sysfs the PCI functions and vfio-pci's
+ * parameter. Files come and go with the devices, so a path is resolved anew each time.
+ */
+final class FileTree {
+
+    private static final String DEV_VFIO = "/dev/vfio/";
+    private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
+
+    private final KernelProfile profile;
+    private final PciBus bus;
+
+    FileTree(KernelProfile profile, PciBus bus) {
+        this.profile = profile;
+        this.bus = bus;
+    }
+
+    /** open(2). Only root may open groups and write to sysfs; /dev/vfio/vfio is for everybody. */
+    int open(FdTable descriptors, boolean root, String path, int flags) {
+        boolean readable = (flags & O_ACCMODE) != O_WRONLY;
+        boolean writable = (flags & O_ACCMODE) != O_RDONLY;
+        if (path.equals("/dev/null")) {
+            return descriptors.open(new NullDevice(readable, writable));
+        }
+        if (path.equals(DEV_VFIO + "vfio")) {
+            return descriptors.open(Container.open(profile));
+        }
+        IommuGroup group = group(path);
+        if (group != null) {
+            return root ? group.open(descriptors) : -Errno.EACCES.code();
+        }
+        Attribute attribute = attribute(path);
+        if (attribute == null) {
+            return -Errno.ENOENT.code();
+        }
+        if (writable && !root) {
+            return -Errno.EACCES.code();
+        }
+        return descriptors.open(new AttributeFile(readable, writable, attribute.show(), attribute.store()));
+    }
+
+    /**
+     * readlink(2).
+     *
+     * @return the target; null if there is no such link
+     */
+    @Nullable
+    String linkTarget(String path) {
+        PciPath pci = PciPath.parse(path);
+        PciFunction function = pci == null ? null : bus.function(pci.address());
+        if (pci == null || function == null) {
+            return null;
+        }
+        PciFunction physicalFunction = function.physicalFunction();
+        return switch (pci.name()) {
+            case "" -> "../../../devices/pci" + pci.address().toString().substring(0, 7) + "/" + pci.address();
+            case "iommu_group" -> "../../../kernel/iommu_groups/" + function.group().number();
+            case "driver" -> function.driver() == null ? null : "../../../bus/pci/drivers/" + function.driver();
+            case "physfn" -> physicalFunction == null ? null : "../" + physicalFunction.address();
+            default -> virtualFunctionLink(function, pci.name());
+        };
+    }
+
+    /** Whether the path is a file, and so not a link. */
+    boolean isFile(String path) {
+        return path.equals("/dev/null") || path.equals(DEV_VFIO + "vfio") || group(path) != null
+                || attribute(path) != null;
+    }
+
+    private static @Nullable String virtualFunctionLink(PciFunction function, String name) {
+        List<PciFunction> virtualFunctions = function.virtualFunctions();
+        return IntStream.range(0, virtualFunctions.size()).filter(i -> name.equals("virtfn" + i))
+                .mapToObj(i -> "../" + virtualFunctions.get(i).address()).findFirst().orElse(null);
+    }
+
+    private @Nullable IommuGroup group(String path) {
+        String number = path.startsWith(DEV_VFIO) ? path.substring(DEV_VFIO.length()) : "";
+        IommuGroup group = number.matches("0|[1-9][0-9]{0,8}") ? bus.group(Integer.parseInt(number)) : null;
+        return group != null && group.hasFile() ? group : null;
+    }
+
+    private record Attribute(Supplier<String> show, ToIntFunction<String> store) {
+    }
+
+    /** The attribute at a path; null if there is none. */
+    private @Nullable Attribute attribute(String path) {
+        if (path.equals(ENABLE_SRIOV)) {
+            return new Attribute(() -> bus.isSriovEnabled() ? "Y" : "N", this::storeEnableSriov);
+        }
+        PciPath pci = PciPath.parse(path);
+        PciFunction function = pci == null ? null : bus.function(pci.address());
+        if (pci == null || function == null || function.totalVfs() == 0) {
+            return null;
+        }
+        return switch (pci.name()) {
+            case "sriov_totalvfs" ->
+                new Attribute(() -> Integer.toString(function.totalVfs()), AttributeFile::readOnly);
+            case "sriov_numvfs" -> new Attribute(() -> Integer.toString(function.virtualFunctions().size()),
+                    text -> storeNumVfs(function, text));
+            default -> null;
+        };
+    }
+
+    /** A boolean module parameter, read as the kernel reads those. */
+    private int storeEnableSriov(String text) {
+        if (!text.matches("(?i)[yt1].*|[nf0].*|o[nf].*")) {
+            return -Errno.EINVAL.code();
+        }
+        bus.enableSriov(text.matches("(?i)[yt1].*|on.*"));
+        return 0;
+    }
+
+    /** An unsigned 16-bit number in decimal, octal or hexadecimal. */
+    private static int storeNumVfs(PciFunction function, String text) {
+        if (!text.matches("\\+?(0[xX][0-9a-fA-F]{1,15}|0[0-7]{0,15}|[1-9][0-9]{0,15})")) {
+            return -Errno.EINVAL.code();
+        }
+        long count = Long.decode(text);
+        return count > 0xffff ? -Errno.ERANGE.code() : function.setNumVfs((int) count);
+    }
+
+    /** A path below a PCI function's directory in sysfs: which function, and the name behind it. */
+    private record PciPath(PciAddress address, String name) {
+
+        private static final Pattern PATTERN = Pattern
+                .compile("/sys/bus/pci/devices/([0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\\.[0-7])(?:/([^/]*))?");
+
+        static @Nullable PciPath parse(String path) {
+            Matcher matcher = PATTERN.matcher(path);
+            return matcher.matches()
+                    ? new PciPath(PciAddress.parse(matcher.group(1)), Objects.requireNonNullElse(matcher.group(2), ""))
+                    : null;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+package io.github.vfio4j.emulation.feature;
+
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_GET;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_PROBE;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_SET;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.UserMemory;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.Function;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * VFIO_DEVICE_FEATURE on one device: the header checks and the dispatch on the index (semantics §A.2, §A.3).
+ *
+ * <p>
+ * The registry below is the list of features the emulated kernels have between them; which of them a kernel has is a row
+ * of {@link KernelProfile}. What is not there, or not on this device, is {@code ENOTTY}.
+ */
+public final class FeatureDispatch {
+
+    private record Entry(int index, Function<FeatureHost, @Nullable DeviceFeature> factory) {
+    }
+
+    private static final List<Entry> REGISTRY = List.of(new Entry(0, PciVfTokenFeature::of),
+            new Entry(3, LowPowerEntryFeature::new), new Entry(4, LowPowerEntryWithWakeupFeature::new),
+            new Entry(5, LowPowerExitFeature::new), new Entry(11, DmaBufFeature::new),
+            new Entry(12, MigPrecopyInfoV2Feature::new));
+
+    private static final long HEADER_SIZE = 8;
+    private static final int GET = VFIO_DEVICE_FEATURE_GET();
+    private static final int SET = VFIO_DEVICE_FEATURE_SET();
+    private static final int PROBE = VFIO_DEVICE_FEATURE_PROBE();
+    private static final int INDEX = VFIO_DEVICE_FEATURE_MASK();
+
+    private final @Nullable DeviceFeature[] features = new DeviceFeature[REGISTRY.getLast().index() + 1];
+
+    /**
+     * The features of a device under a kernel.
+     *
+     * @param profile
+     *            the kernel
+     * @param device
+     *            the device
+     */
+    public FeatureDispatch(KernelProfile profile, FeatureHost device) {
+        for (Entry entry : REGISTRY) {
+            if (profile.coreFeatures().contains(entry.index()) || profile.pciFeatures().contains(entry.index())) {
+                features[entry.index()] = entry.factory().apply(device);
+            }
+        }
+    }
+
+    /** The ioctl. */
+    public int ioctl(CallContext call, MemorySegment argument) {
+        if (!UserMemory.mapped(argument, 0, HEADER_SIZE)) {
+            return -Errno.EFAULT.code();
+        }
+        long argsz = Integer.toUnsignedLong(UserMemory.getInt(argument, 0));
+        int flags = UserMemory.getInt(argument, 4);
+        if (argsz < HEADER_SIZE) {
+            return -Errno.EINVAL.code();
+        }
+        if ((flags & ~(INDEX | GET | SET | PROBE)) != 0) {
+            return -Errno.EINVAL.code();
+        }
+        if ((flags & PROBE) == 0 && (flags & (GET | SET)) == (GET | SET)) {
+            return -Errno.EINVAL.code();
+        }
+        int index = flags & INDEX;
+        DeviceFeature feature = index < features.length ? features[index] : null;
+        return feature == null ? -Errno.ENOTTY.code() : feature.ioctl(flags, argsz - HEADER_SIZE, argument, call);
+    }
+}

@@ -1,0 +1,22 @@
+package io.github.vfio4j.emulation.fs;
+
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** What a call brings along besides its argument: the descriptors of the calling process, and memory it points to. */
+public interface CallContext {
+
+    /** The calling process's descriptors. */
+    FdTable descriptors();
+
+    /**
+     * The memory behind a pointer of the caller's.
+     *
+     * @param address
+     *            the pointer's value
+     * @return from that address to the end of the memory the caller passed along, or null where it passed none: a bad
+     *         address
+     */
+    @Nullable
+    MemorySegment memoryAt(long address);
+}

@@ -1,0 +1,131 @@
+package io.github.vfio4j.emulation.fs;
+
+import io.github.vfio4j.Errno;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * An open file: what a descriptor stands for. Has what {@code struct file} has of it: the access mode, a count of users,
+ * and operations whose defaults answer as the kernel does for a file that lacks them.
+ *
+ * <p>
+ * The count is one for the descriptor and one for every call in progress, so that closing a descriptor during a call
+ * lets the call finish on the file it started on.
+ */
+public abstract class OpenFile {
+
+    private static final VarHandle USERS;
+
+    static {
+        try {
+            USERS = MethodHandles.lookup().findVarHandle(OpenFile.class, "users", int.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private final boolean readable;
+    private final boolean writable;
+    private volatile int users = 1;
+
+    /**
+     * A file with one user, the one who opens it.
+     *
+     * @param readable
+     *            opened for reading
+     * @param writable
+     *            opened for writing
+     */
+    protected OpenFile(boolean readable, boolean writable) {
+        this.readable = readable;
+        this.writable = writable;
+    }
+
+    /** Takes a use, unless the last one is gone already. */
+    public final boolean tryAcquire() {
+        int seen = users;
+        while (seen > 0) {
+            if (USERS.compareAndSet(this, seen, seen + 1)) {
+                return true;
+            }
+            seen = users;
+        }
+        return false;
+    }
+
+    /** Gives a use back; the last one releases the file. */
+    public final void release() {
+        if ((int) USERS.getAndAdd(this, -1) == 1) {
+            onLastRelease();
+        }
+    }
+
+    /** What happens when nobody uses the file any more. */
+    protected void onLastRelease() {
+    }
+
+    /** Whether the file has a position that pread and pwrite can do without. */
+    protected boolean isPositional() {
+        return true;
+    }
+
+    /**
+     * An ioctl. A file without any answers {@code ENOTTY}.
+     *
+     * @param call
+     *            who calls, and what memory the argument points to
+     * @param request
+     *            the request number
+     * @param argument
+     *            the third argument
+     * @return ≥ 0, or −errno
+     */
+    public int ioctl(CallContext call, int request, MemorySegment argument) {
+        return -Errno.ENOTTY.code();
+    }
+
+    /** read(2), access mode first. */
+    public final long read(MemorySegment buffer) {
+        return readable ? doRead(buffer) : -Errno.EBADF.code();
+    }
+
+    /** write(2), access mode first. */
+    public final long write(MemorySegment buffer) {
+        return writable ? doWrite(buffer) : -Errno.EBADF.code();
+    }
+
+    /** pread(2): a negative offset, then no position, then the access mode. */
+    public final long pread(MemorySegment buffer, long offset) {
+        return offset < 0
+                ? -Errno.EINVAL.code()
+                : !isPositional() ? -Errno.ESPIPE.code() : readable ? doPread(buffer, offset) : -Errno.EBADF.code();
+    }
+
+    /** pwrite(2): a negative offset, then no position, then the access mode. */
+    public final long pwrite(MemorySegment buffer, long offset) {
+        return offset < 0
+                ? -Errno.EINVAL.code()
+                : !isPositional() ? -Errno.ESPIPE.code() : writable ? doPwrite(buffer, offset) : -Errno.EBADF.code();
+    }
+
+    /** The file's own read; none: {@code EINVAL}. */
+    protected long doRead(MemorySegment buffer) {
+        return -Errno.EINVAL.code();
+    }
+
+    /** The file's own write; none: {@code EINVAL}. */
+    protected long doWrite(MemorySegment buffer) {
+        return -Errno.EINVAL.code();
+    }
+
+    /** The file's own read at a position; none: {@code EINVAL}. */
+    protected long doPread(MemorySegment buffer, long offset) {
+        return -Errno.EINVAL.code();
+    }
+
+    /** The file's own write at a position; none: {@code EINVAL}. */
+    protected long doPwrite(MemorySegment buffer, long offset) {
+        return -Errno.EINVAL.code();
+    }
+}

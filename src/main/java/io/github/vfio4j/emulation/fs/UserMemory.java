@@ -1,0 +1,41 @@
+package io.github.vfio4j.emulation.fs;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/**
+ * The memory of the calling program as the kernel sees it: bytes beyond a segment's end are not mapped, and a copy that
+ * needs them fails as a whole ({@code EFAULT}).
+ *
+ * <p>
+ * Offsets and lengths come from the caller and may be anything; the comparison is unsigned.
+ */
+public final class UserMemory {
+
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED;
+
+    private UserMemory() {
+    }
+
+    /** Whether {@code length} bytes at {@code offset} are mapped. */
+    public static boolean mapped(MemorySegment memory, long offset, long length) {
+        long size = memory.byteSize();
+        return Long.compareUnsigned(offset, size) <= 0 && Long.compareUnsigned(length, size - offset) <= 0;
+    }
+
+    /** A 32-bit value; the caller has made sure it is mapped. */
+    public static int getInt(MemorySegment memory, long offset) {
+        return memory.get(INT, offset);
+    }
+
+    /** A 64-bit value; the caller has made sure it is mapped. */
+    public static long getLong(MemorySegment memory, long offset) {
+        return memory.get(LONG, offset);
+    }
+
+    /** Writes a 32-bit value; the caller has made sure it is mapped. */
+    public static void putInt(MemorySegment memory, long offset, int value) {
+        memory.set(INT, offset, value);
+    }
+}

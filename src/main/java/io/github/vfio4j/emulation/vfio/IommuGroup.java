@@ -1,0 +1,274 @@
+package io.github.vfio4j.emulation.vfio;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.fs.UserMemory;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * An IOMMU group and its file, /dev/vfio/N (semantics §E.2, §D.5). Lock order: group, then container, then device.
+ */
+public final class IommuGroup {
+
+    private static final int STATUS_SIZE = 8;
+    private static final int VIABLE = 1;
+    private static final int CONTAINER_SET = 2;
+
+    /** The longest device string, its terminating zero included (one page). */
+    private static final int MAX_NAME = 4096;
+
+    private final KernelProfile profile;
+    private final int number;
+    private final List<PciFunction> functions = new CopyOnWriteArrayList<>();
+    private @Nullable Container container;
+    private boolean groupFileOpen;
+    private int openDeviceFiles;
+
+    /** A group without members. */
+    public IommuGroup(KernelProfile profile, int number) {
+        this.profile = profile;
+        this.number = number;
+    }
+
+    /** The number in /dev/vfio/N. */
+    public int number() {
+        return number;
+    }
+
+    /** The functions in this group. */
+    List<PciFunction> functions() {
+        return functions;
+    }
+
+    /** Whether the group has a file: a VFIO driver is bound to one of its functions. */
+    public boolean hasFile() {
+        return functions.stream().anyMatch(function -> function.vfioDevice() != null);
+    }
+
+    /** Whether no function of the group belongs to a driver of the host. */
+    private boolean isViable() {
+        return functions.stream().noneMatch(PciFunction::isOwnedByHost);
+    }
+
+    /** open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed. */
+    public int open(FdTable descriptors) {
+        synchronized (this) {
+            if (isInUse()) {
+                return -Errno.EBUSY.code();
+            }
+            groupFileOpen = true;
+        }
+        return descriptors.open(new GroupFile());
+    }
+
+    private boolean isInUse() {
+        return groupFileOpen || openDeviceFiles > 0;
+    }
+
+    private synchronized void closeGroupFile() {
+        groupFileOpen = false;
+        leaveContainerIfUnused();
+    }
+
+    private synchronized void closeDeviceFile() {
+        openDeviceFiles--;
+        leaveContainerIfUnused();
+    }
+
+    private void leaveContainerIfUnused() {
+        if (!isInUse()) {
+            leaveContainer();
+        }
+    }
+
+    private void leaveContainer() {
+        if (container != null) {
+            container.detachGroup();
+            container = null;
+        }
+    }
+
+    private int getStatus(MemorySegment argument) {
+        if (!UserMemory.mapped(argument, 0, STATUS_SIZE)) {
+            return -Errno.EFAULT.code();
+        }
+        if (Integer.compareUnsigned(UserMemory.getInt(argument, 0), STATUS_SIZE) < 0) {
+            return -Errno.EINVAL.code();
+        }
+        int flags;
+        synchronized (this) {
+            flags = container != null ? CONTAINER_SET : 0;
+            // A claimed group is viable by being claimed.
+            flags |= isViable() || (profile.dmaOwnership() && container != null) ? VIABLE : 0;
+        }
+        UserMemory.putInt(argument, 4, flags);
+        return 0;
+    }
+
+    private int setContainer(CallContext call, MemorySegment argument) {
+        if (!UserMemory.mapped(argument, 0, Integer.BYTES)) {
+            return -Errno.EFAULT.code();
+        }
+        int fd = UserMemory.getInt(argument, 0);
+        if (fd < 0) {
+            return -profile.negativeContainerFd().code();
+        }
+        synchronized (this) {
+            if (profile.attachedGroupFirst() && container != null) {
+                return -Errno.EINVAL.code();
+            }
+            OpenFile file = call.descriptors().acquire(fd);
+            if (file == null) {
+                return -Errno.EBADF.code();
+            }
+            try {
+                return attach(file);
+            } finally {
+                file.release();
+            }
+        }
+    }
+
+    private int attach(OpenFile file) {
+        if (container != null) {
+            return -Errno.EINVAL.code();
+        }
+        if (!(file instanceof Container.ContainerFile containerFile)) {
+            return -profile.notAContainer().code();
+        }
+        if (profile.dmaOwnership() && !isViable()) {
+            return -Errno.EPERM.code();
+        }
+        container = containerFile.container();
+        container.attachGroup();
+        return 0;
+    }
+
+    private synchronized int unsetContainer() {
+        if (container == null) {
+            return -Errno.EINVAL.code();
+        }
+        if (openDeviceFiles > 0) {
+            return -Errno.EBUSY.code();
+        }
+        leaveContainer();
+        return 0;
+    }
+
+    private int getDeviceFd(CallContext call, MemorySegment argument) {
+        // strndup_user: bytes up to the zero; the first unmapped one ends it.
+        long zero = 0;
+        while (zero < Math.min(argument.byteSize(), MAX_NAME) && argument.get(ValueLayout.JAVA_BYTE, zero) != 0) {
+            zero++;
+        }
+        if (zero == MAX_NAME) {
+            return -Errno.EINVAL.code();
+        }
+        if (zero == argument.byteSize()) {
+            return -Errno.EFAULT.code();
+        }
+        byte[] text = argument.asSlice(0, zero).toArray(ValueLayout.JAVA_BYTE);
+        synchronized (this) {
+            return new DeviceOpening(call.descriptors(), new DeviceName(text)).run();
+        }
+    }
+
+    /** VFIO_GROUP_GET_DEVICE_FD under way: the steps are the same in all kernels, their order is the profile's. */
+    private final class DeviceOpening {
+
+        private final FdTable descriptors;
+        private final DeviceName name;
+        private @Nullable VfioPciDevice device;
+        private @Nullable OpenFile file;
+        private int fd = -1;
+
+        DeviceOpening(FdTable descriptors, DeviceName name) {
+            this.descriptors = descriptors;
+            this.name = name;
+        }
+
+        int run() {
+            for (KernelProfile.OpenStep step : profile.deviceOpenOrder()) {
+                int error = switch (step) {
+                    case MATCH_NAME_AND_TOKEN -> matchNameAndToken();
+                    case RESERVE_DESCRIPTOR -> reserveDescriptor();
+                    case CHECK_CONTAINER -> checkContainer();
+                    case OPEN_DEVICE -> openDevice();
+                };
+                if (error < 0) {
+                    undo();
+                    return error;
+                }
+            }
+            return descriptors.install(fd, Objects.requireNonNull(file));
+        }
+
+        private void undo() {
+            if (fd >= 0) {
+                descriptors.unreserve(fd);
+            }
+            if (file != null) {
+                file.release();
+            }
+        }
+
+        private int matchNameAndToken() {
+            for (PciFunction function : functions) {
+                VfioPciDevice candidate = function.vfioDevice();
+                int match = candidate == null ? DeviceName.NO_MATCH : name.match(function.address().toString());
+                if (match != DeviceName.NO_MATCH && candidate != null) {
+                    device = candidate;
+                    return match < 0 ? match : candidate.checkToken(name.token());
+                }
+            }
+            return -Errno.ENODEV.code();
+        }
+
+        private int reserveDescriptor() {
+            fd = descriptors.reserve();
+            return Math.min(fd, 0);
+        }
+
+        private int checkContainer() {
+            boolean ready = container != null && container.isIommuSet() && (profile.dmaOwnership() || isViable());
+            return ready ? 0 : -Errno.EINVAL.code();
+        }
+
+        private int openDevice() {
+            openDeviceFiles++;
+            file = Objects.requireNonNull(device).open(IommuGroup.this::closeDeviceFile);
+            return 0;
+        }
+    }
+
+    private final class GroupFile extends OpenFile {
+
+        GroupFile() {
+            super(true, true);
+        }
+
+        @Override
+        public int ioctl(CallContext call, int request, MemorySegment argument) {
+            return switch (request) {
+                case Requests.GROUP_GET_STATUS -> getStatus(argument);
+                case Requests.GROUP_SET_CONTAINER -> setContainer(call, argument);
+                case Requests.GROUP_UNSET_CONTAINER -> unsetContainer();
+                case Requests.GROUP_GET_DEVICE_FD -> getDeviceFd(call, argument);
+                default -> -Errno.ENOTTY.code();
+            };
+        }
+
+        @Override
+        protected void onLastRelease() {
+            closeGroupFile();
+        }
+    }
+}

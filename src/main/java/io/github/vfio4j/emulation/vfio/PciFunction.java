@@ -1,0 +1,143 @@
+package io.github.vfio4j.emulation.vfio;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.feature.Bar;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/** A PCI function as the PCI core knows it: address, driver, IOMMU group, SR-IOV. */
+public final class PciFunction {
+
+    /** The driver under which a function gets a VFIO device. */
+    public static final String VFIO_PCI = "vfio-pci";
+
+    /** Drivers that leave the DMA of their devices to others, so that a group stays viable. */
+    private static final Set<String> NO_OWN_DMA = Set.of(VFIO_PCI, "pci-stub", "pcieport");
+
+    /** How many virtual functions the hardware has and how its function numbers them (PCIe, SR-IOV capability). */
+    public record Sriov(int totalVfs, int vfOffset, int vfStride) {
+        /** No SR-IOV capability. */
+        public static final Sriov NONE = new Sriov(0, 0, 0);
+    }
+
+    private final PciBus bus;
+    private final PciAddress address;
+    private final IommuGroup group;
+    private final @Nullable String driver;
+    private final @Nullable PciFunction physicalFunction;
+    private final Sriov sriov;
+    private final List<Bar> bars;
+    private final @Nullable VfioPciDevice vfioDevice;
+    private volatile List<PciFunction> virtualFunctions = List.of();
+
+    PciFunction(PciBus bus, PciAddress address, IommuGroup group, @Nullable String driver,
+            @Nullable PciFunction physicalFunction, Sriov sriov, List<Bar> bars) {
+        this.bus = bus;
+        this.address = address;
+        this.group = group;
+        this.driver = driver;
+        this.physicalFunction = physicalFunction;
+        this.sriov = sriov;
+        this.bars = bars;
+        vfioDevice = VFIO_PCI.equals(driver) ? new VfioPciDevice(bus.profile(), this, bus.clock()) : null;
+    }
+
+    /** Where it is. */
+    public PciAddress address() {
+        return address;
+    }
+
+    /** The group in which the IOMMU isolates this function. */
+    public IommuGroup group() {
+        return group;
+    }
+
+    /** The bound driver, null if there is none. */
+    public @Nullable String driver() {
+        return driver;
+    }
+
+    /** The physical function of a virtual one, null otherwise. */
+    public @Nullable PciFunction physicalFunction() {
+        return physicalFunction;
+    }
+
+    /** The virtual functions that exist now. */
+    public List<PciFunction> virtualFunctions() {
+        return virtualFunctions;
+    }
+
+    /** How many virtual functions there can be. */
+    public int totalVfs() {
+        return sriov.totalVfs();
+    }
+
+    List<Bar> bars() {
+        return bars;
+    }
+
+    /** Null while the function is bound to another driver or none. */
+    @Nullable
+    VfioPciDevice vfioDevice() {
+        return vfioDevice;
+    }
+
+    boolean isSriovCapable() {
+        return sriov.totalVfs() > 0;
+    }
+
+    boolean hasVirtualFunctions() {
+        return !virtualFunctions.isEmpty();
+    }
+
+    boolean isOwnedByHost() {
+        return driver != null && !NO_OWN_DMA.contains(driver);
+    }
+
+    /**
+     * A write to the sysfs file sriov_numvfs (semantics §D.2).
+     *
+     * @param count
+     *            how many virtual functions there are to be
+     * @return 0, or −errno
+     */
+    public synchronized int setNumVfs(int count) {
+        if (count > sriov.totalVfs()) {
+            return -Errno.ERANGE.code();
+        }
+        int existing = virtualFunctions.size();
+        if (count == existing) {
+            return 0;
+        }
+        if (driver == null) {
+            return -Errno.ENOENT.code();
+        }
+        if (count != 0 && existing != 0) {
+            return -Errno.EBUSY.code();
+        }
+        if (vfioDevice != null && !bus.isSriovEnabled()) {
+            return -Errno.ENOENT.code();
+        }
+        if (count == 0) {
+            for (PciFunction function : virtualFunctions) {
+                if (function.vfioDevice != null && function.vfioDevice.isOpen()) {
+                    throw new NotModelledException("the removal of " + function.address
+                            + " while it is open, for which the kernel waits until user space closes it");
+                }
+            }
+            virtualFunctions.forEach(bus::remove);
+            virtualFunctions = List.of();
+        } else {
+            createVirtualFunctions(count, vfioDevice != null ? VFIO_PCI : null);
+        }
+        return 0;
+    }
+
+    /** Makes virtual functions appear; those of a vfio-pci function belong to vfio-pci too. */
+    public void createVirtualFunctions(int count, @Nullable String boundTo) {
+        virtualFunctions = bus.addVirtualFunctions(this, sriov, count, boundTo);
+    }
+}
