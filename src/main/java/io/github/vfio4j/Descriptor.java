@@ -1,0 +1,114 @@
+package io.github.vfio4j;
+
+import io.github.vfio4j.backend.IoctlBackend;
+import java.lang.foreign.MemorySegment;
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+
+/**
+ * An owned file descriptor, guarded so that no call reaches the number after it was closed: the kernel gives it to the
+ * next file that is opened, and the call would go there.
+ *
+ * <p>
+ * Calls count themselves in and out; closing refuses new ones and waits for those under way.
+ */
+final class Descriptor {
+
+    private static final int CLOSED = 1 << 31;
+    private static final VarHandle STATE;
+
+    static {
+        try {
+            STATE = MethodHandles.lookup().findVarHandle(Descriptor.class, "state", int.class);
+        } catch (ReflectiveOperationException e) {
+            throw new ExceptionInInitializerError(e);
+        }
+    }
+
+    private final IoctlBackend backend;
+    private final int fd;
+    private final String name;
+
+    /** Calls under way in the lower bits, and whether closing has begun in the highest. */
+    private volatile int state;
+
+    Descriptor(IoctlBackend backend, int fd, String name) {
+        this.backend = backend;
+        this.fd = fd;
+        this.name = name;
+    }
+
+    /** What the descriptor is for, as it stands in messages. */
+    String name() {
+        return name;
+    }
+
+    /** The number, for the arguments of calls on another descriptor; only while {@link #enter entered}. */
+    int number() {
+        return fd;
+    }
+
+    /** An ioctl on the descriptor: ≥ 0, or −errno. */
+    int ioctl(long request, MemorySegment argument) {
+        enter();
+        try {
+            return backend.ioctl(fd, request, argument);
+        } finally {
+            leave();
+        }
+    }
+
+    /** Counts a call in. */
+    void enter() {
+        int seen = state;
+        while (seen >= 0) {
+            if (STATE.compareAndSet(this, seen, seen + 1)) {
+                return;
+            }
+            seen = state;
+        }
+        throw new IllegalStateException(name + " is closed; open it again to use it");
+    }
+
+    /** Counts a call out. */
+    void leave() {
+        if ((int) STATE.getAndAdd(this, -1) - 1 == CLOSED) {
+            synchronized (this) {
+                notifyAll();
+            }
+        }
+    }
+
+    boolean isClosed() {
+        return state < 0;
+    }
+
+    /**
+     * Closes the descriptor once, however often it is called, and returns when no call is under way any more.
+     *
+     * @throws VfioException
+     *             if close(2) reports an error; the descriptor is gone all the same
+     */
+    void close() throws VfioException {
+        if (((int) STATE.getAndBitwiseOr(this, CLOSED) & CLOSED) != 0) {
+            return;
+        }
+        awaitCalls();
+        Verdict.check("close " + name, backend.close(fd));
+    }
+
+    private synchronized void awaitCalls() {
+        boolean interrupted = false;
+        while (state != CLOSED) {
+            try {
+                wait();
+            } catch (InterruptedException e) {
+                // Going on without the calls would free the number under them.
+                interrupted = true;
+            }
+        }
+        if (interrupted) {
+            Thread.currentThread().interrupt();
+        }
+    }
+}

@@ -1,0 +1,84 @@
+package io.github.vfio4j;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Why a device could not be opened, and what to do next. The kernel's errno alone does not tell: sysfs is asked too, but
+ * only once something has failed.
+ */
+final class Diagnosis {
+
+    private Diagnosis() {
+    }
+
+    /** The function has no IOMMU group, perhaps because it does not exist. */
+    static VfioException noIommuGroup(PciDevice function) {
+        if (!function.exists()) {
+            return new VfioException("open " + function, Errno.ENODEV,
+                    "There is no PCI function at this address; 'lspci -D' lists those there are");
+        }
+        return new VfioException("open " + function, null, "The function is in no IOMMU group: turn the IOMMU on in the"
+                + " firmware and boot with intel_iommu=on or amd_iommu=on");
+    }
+
+    /** open(2) of /dev/vfio/N. */
+    static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) {
+        String bind = function == null ? "None of the group's functions is bound to vfio-pci" : notBound(function);
+        return Map.of(Errno.ENOENT, bind, Errno.ENODEV, bind, Errno.EBUSY,
+                "The group is in use: one process at a time can have it open ('fuser -v " + path + "' shows which)",
+                Errno.EACCES, noAccess(path), Errno.EPERM, noAccess(path));
+    }
+
+    private static String noAccess(String path) {
+        return "This user may not open the group: 'chown $USER " + path + "' as root gives it to you";
+    }
+
+    private static String notBound(PciDevice function) {
+        Optional<String> driver = function.driver();
+        String state = driver.map(name -> "is bound to " + name + ", not to vfio-pci").orElse("is bound to no driver");
+        String unbind = driver.isPresent()
+                ? "echo " + function + " > /sys/bus/pci/devices/" + function + "/driver/unbind; "
+                : "";
+        return function + " " + state + ". As root: echo vfio-pci > /sys/bus/pci/devices/" + function
+                + "/driver_override; " + unbind + "echo " + function + " > /sys/bus/pci/drivers_probe";
+    }
+
+    /** A group that can't be used as it is. */
+    static VfioException notViable(int group) {
+        return new VfioException("use group " + group, null, viability(group));
+    }
+
+    private static String viability(int group) {
+        return "The group is not viable: a host driver holds one of its devices. Bind every function in"
+                + " /sys/kernel/iommu_groups/" + group + "/devices to vfio-pci or to no driver";
+    }
+
+    /** VFIO_GROUP_SET_CONTAINER. */
+    static Map<Errno, String> setContainer(int group) {
+        return Map.of(Errno.EPERM, viability(group), Errno.EBUSY, viability(group));
+    }
+
+    /** VFIO_GROUP_GET_DEVICE_FD. */
+    static Map<Errno, String> deviceOpen(PciDevice function, boolean tokenGiven) {
+        Map<Errno, String> remedies = new HashMap<>();
+        Optional<PciAddress> physicalFunction = function.physicalFunction();
+        String whose = physicalFunction.map(pf -> "that of its physical function " + pf)
+                .orElse("the present one, and virtual functions of it are in use");
+        remedies.put(Errno.EACCES,
+                tokenGiven
+                        ? "The VF token is not " + whose + ": ask its owner for the right one"
+                        : physicalFunction.isPresent()
+                                ? "The function needs " + whose.replace("that", "the VF token")
+                                        + ", which its owner sets: open it with that token"
+                                : "Virtual functions of it are in use: open it with the present VF token");
+        remedies.put(Errno.EINVAL, tokenGiven
+                ? "The function takes no VF token: it is no SR-IOV function with its physical function on vfio-pci."
+                        + " Open it without one"
+                : "Its group is not viable or has left its container");
+        remedies.put(Errno.ENODEV, notBound(function));
+        return remedies;
+    }
+}

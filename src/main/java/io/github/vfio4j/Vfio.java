@@ -1,0 +1,106 @@
+package io.github.vfio4j;
+
+import io.github.vfio4j.backend.Fcntl;
+import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.NativeBackend;
+import io.github.vfio4j.uapi.vfio_h;
+import java.lang.foreign.MemorySegment;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Where a program begins: VFIO on the real kernel or, asked for by name, on another backend. Holds no descriptor; safe
+ * for use by many threads.
+ *
+ * <pre>{@code
+ * Vfio vfio = Vfio.open();
+ * try (VfioContainer container = vfio.openContainer();
+ *         VfioDevice device = container.openDevice(PciAddress.parse("0000:01:00.0"))) {
+ *     device.probeAll().forEach(System.out::println);
+ * }
+ * }</pre>
+ */
+public final class Vfio {
+
+    private static final Logger LOG = LoggerFactory.getLogger(Vfio.class);
+
+    private final IoctlBackend backend;
+
+    private Vfio(IoctlBackend backend) {
+        this.backend = backend;
+        LOG.info("VFIO on {}", backend);
+    }
+
+    /**
+     * VFIO on the kernel of this machine.
+     *
+     * @return the entry point
+     * @throws UnsupportedOperationException
+     *             if this is not Linux, or native access is not enabled; the message says what to do
+     */
+    public static Vfio open() {
+        return using(NativeBackend.create());
+    }
+
+    /**
+     * VFIO on another backend, such as a process of an emulated kernel.
+     *
+     * @param backend
+     *            where the system calls go
+     * @return the entry point
+     */
+    public static Vfio using(IoctlBackend backend) {
+        return new Vfio(backend);
+    }
+
+    /**
+     * A PCI function as sysfs shows it.
+     *
+     * @param address
+     *            its address; it need not exist
+     * @return its view
+     */
+    public PciDevice pciDevice(PciAddress address) {
+        return new PciDevice(new Sysfs(backend), address);
+    }
+
+    /**
+     * Opens a container ({@code /dev/vfio/vfio}): the IOMMU address space of the devices that are opened through it.
+     *
+     * @return a container without groups
+     * @throws VfioException
+     *             {@code ENOENT} or {@code ENODEV} if the vfio module is not loaded, {@code EACCES} without the right to
+     */
+    public VfioContainer openContainer() throws VfioException {
+        String path = "/dev/vfio/vfio";
+        String load = "There is no VFIO here: load it with 'modprobe vfio-pci' (kernel option CONFIG_VFIO_PCI), or use"
+                + " the emulated kernel";
+        int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_RDWR | Fcntl.O_CLOEXEC),
+                Map.of(Errno.ENOENT, load, Errno.ENODEV, load, Errno.EACCES,
+                        "The file should have mode 0666; try 'chmod 666 " + path + "'"));
+        Descriptor descriptor = new Descriptor(backend, fd, "container");
+        int version = descriptor.ioctl(vfio_h.VFIO_GET_API_VERSION(), MemorySegment.NULL);
+        if (version != vfio_h.VFIO_API_VERSION()) {
+            descriptor.close();
+            throw new VfioException("VFIO_GET_API_VERSION answered " + version, null,
+                    "This library speaks version " + vfio_h.VFIO_API_VERSION() + ", which is that of every Linux");
+        }
+        return new VfioContainer(backend, descriptor);
+    }
+
+    /**
+     * Adopts a device descriptor that was opened elsewhere, by a launcher for example.
+     *
+     * @param fd
+     *            an open VFIO device descriptor; from here on the returned object owns and closes it
+     * @return the device
+     */
+    public VfioDevice adoptDevice(int fd) {
+        if (fd < 0) {
+            throw new IllegalArgumentException("A descriptor is 0 or more, not " + fd);
+        }
+        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), () -> {
+        });
+    }
+}

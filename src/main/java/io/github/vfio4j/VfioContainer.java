@@ -1,0 +1,158 @@
+package io.github.vfio4j;
+
+import static io.github.vfio4j.uapi.vfio_h.VFIO_CHECK_EXTENSION;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1_IOMMU;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1v2_IOMMU;
+
+import io.github.vfio4j.backend.IoctlBackend;
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A VFIO container: an IOMMU address space and the groups whose devices share it. Owns what is opened through it, and
+ * closing it closes devices, groups and container in that order. Safe for use by many threads.
+ */
+public final class VfioContainer implements AutoCloseable {
+
+    private final IoctlBackend backend;
+    private final Descriptor descriptor;
+    private final Map<Integer, VfioGroup> groups = new TreeMap<>();
+
+    VfioContainer(IoctlBackend backend, Descriptor descriptor) {
+        this.backend = backend;
+        this.descriptor = descriptor;
+    }
+
+    /**
+     * Opens a device that needs no VF token.
+     *
+     * @param address
+     *            a PCI function bound to vfio-pci
+     * @return the device
+     * @throws VfioException
+     *             as {@link #openDevice(PciAddress, VfToken)}
+     */
+    public VfioDevice openDevice(PciAddress address) throws VfioException {
+        return open(address, null);
+    }
+
+    /**
+     * Opens a device with a VF token: a virtual function whose physical function is on vfio-pci needs the one that was
+     * set there; a physical function takes it as its new one, or as proof while virtual functions are in use
+     * (device-feature semantics §D.4). The function's IOMMU group is opened and joined to this container where it is not
+     * yet, and closed again with the last device that was opened this way.
+     *
+     * @param address
+     *            a PCI function bound to vfio-pci
+     * @param token
+     *            the token; the native copy is overwritten after the call
+     * @return the device
+     * @throws VfioException
+     *             if there is no such function, it is not bound to vfio-pci or has no IOMMU group, the group is in use
+     *             ({@code EBUSY}), not viable or closed to this user ({@code EACCES}), or the token is missing or wrong
+     *             ({@code EACCES}) or none is taken ({@code EINVAL}); the message says which. Nothing stays open then
+     */
+    public VfioDevice openDevice(PciAddress address, VfToken token) throws VfioException {
+        return open(address, token);
+    }
+
+    private synchronized VfioDevice open(PciAddress address, @Nullable VfToken token) throws VfioException {
+        PciDevice function = new PciDevice(new Sysfs(backend), address);
+        int number = function.iommuGroup().orElseThrow(() -> Diagnosis.noIommuGroup(function));
+        VfioGroup group = groups.get(number);
+        if (group == null) {
+            group = join(number, true, function);
+        }
+        return group.open(function, token);
+    }
+
+    /**
+     * Opens a group ({@code /dev/vfio/N}) and joins it to this container. Only needed to keep a group longer than its
+     * devices; {@link #openDevice} does it where it must.
+     *
+     * @param number
+     *            the group's number
+     * @return the group, the one that is open already if there is one
+     * @throws VfioException
+     *             {@code ENOENT} if none of the group's functions is bound to vfio-pci, {@code EBUSY} if the group is in
+     *             use, {@code EACCES} without the right to, {@code EPERM} if it is not viable
+     */
+    public synchronized VfioGroup openGroup(int number) throws VfioException {
+        VfioGroup group = groups.get(number);
+        return group != null ? group.keepOpen() : join(number, false, null);
+    }
+
+    private VfioGroup join(int number, boolean forItsDevices, @Nullable PciDevice function) throws VfioException {
+        descriptor.enter();
+        try {
+            VfioGroup group = VfioGroup.open(this, backend, number, forItsDevices, function);
+            try {
+                group.join(descriptor.number());
+                if (groups.isEmpty()) {
+                    setIommu();
+                }
+            } catch (VfioException | RuntimeException e) {
+                Closing.after(e, group::close);
+                throw e;
+            }
+            groups.put(number, group);
+            return group;
+        } finally {
+            descriptor.leave();
+        }
+    }
+
+    /** The IOMMU comes with the first group and goes with the last. */
+    private void setIommu() throws VfioException {
+        boolean v2 = supports(VFIO_TYPE1v2_IOMMU());
+        int type = v2 ? VFIO_TYPE1v2_IOMMU() : VFIO_TYPE1_IOMMU();
+        Verdict.check("VFIO_SET_IOMMU " + (v2 ? "type1v2" : "type1"),
+                descriptor.ioctl(VFIO_SET_IOMMU(), MemorySegment.ofAddress(type)),
+                Map.of(Errno.ENODEV, "The type1 IOMMU driver is missing: load it with 'modprobe vfio_iommu_type1'",
+                        Errno.EPERM, "The platform can't isolate interrupts. If that is acceptable: echo 1 >"
+                                + " /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"));
+    }
+
+    /**
+     * Asks for an extension ({@code VFIO_CHECK_EXTENSION}); the answer may change when the first device is opened.
+     *
+     * @param extension
+     *            its number in {@code vfio.h}, for example 3 for {@code VFIO_TYPE1v2_IOMMU}
+     * @return true if the kernel has it
+     */
+    public boolean supports(int extension) {
+        return descriptor.ioctl(VFIO_CHECK_EXTENSION(), MemorySegment.ofAddress(extension)) > 0;
+    }
+
+    /** A group has gone. */
+    void forget(VfioGroup group) {
+        groups.values().remove(group);
+    }
+
+    /**
+     * Closes the devices, the groups and the container, once.
+     *
+     * @throws VfioException
+     *             the first error of close(2); everything is closed all the same
+     */
+    @Override
+    public void close() throws VfioException {
+        List<Closing.Part> parts = new ArrayList<>();
+        synchronized (this) {
+            groups.values().forEach(group -> parts.add(group::close));
+        }
+        parts.add(descriptor::close);
+        Closing.all(parts);
+    }
+
+    /** The container's groups, for messages. */
+    @Override
+    public synchronized String toString() {
+        return "container of groups " + groups.keySet();
+    }
+}

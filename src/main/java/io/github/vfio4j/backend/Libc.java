@@ -1,0 +1,75 @@
+package io.github.vfio4j.backend;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout.PathElement;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.invoke.MethodHandle;
+import java.lang.invoke.VarHandle;
+
+/**
+ * The libc functions, linked once. The only class that knows the {@link Linker}.
+ *
+ * <p>
+ * errno is captured by the linker into memory of the calling thread, before anything else of the JVM can run and
+ * overwrite it. Memory shared by threads would give one thread the other's error; memory of its own for every call would
+ * cost more than the call's overhead.
+ *
+ * <p>
+ * None of these is linked as critical: they may block, and a critical call holds off the garbage collector.
+ */
+final class Libc {
+
+    private static final Linker LINKER = Linker.nativeLinker();
+    private static final StructLayout STATE = Linker.Option.captureStateLayout();
+    private static final VarHandle ERRNO = STATE.varHandle(PathElement.groupElement("errno"));
+    private static final ThreadLocal<MemorySegment> CALL_STATE = ThreadLocal
+            .withInitial(() -> Arena.ofAuto().allocate(STATE));
+
+    // open and ioctl are variadic in C: what comes after the second argument travels by the variadic convention, which
+    // some ABIs pass elsewhere. On Linux mode_t, off_t and size_t are as wide as below on every 64-bit architecture.
+    static final MethodHandle OPEN = link("open", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
+            Linker.Option.firstVariadicArg(2));
+    static final MethodHandle IOCTL = link("ioctl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
+            Linker.Option.firstVariadicArg(2));
+    static final MethodHandle CLOSE = link("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+    static final MethodHandle READ = link("read", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
+    static final MethodHandle WRITE = link("write", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
+    static final MethodHandle PREAD = link("pread",
+            FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
+    static final MethodHandle PWRITE = link("pwrite",
+            FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
+    static final MethodHandle MMAP = link("mmap",
+            FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
+    static final MethodHandle MUNMAP = link("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+    static final MethodHandle EVENTFD = link("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+    static final MethodHandle READLINK = link("readlink",
+            FunctionDescriptor.of(JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG));
+
+    private Libc() {
+    }
+
+    @SuppressWarnings("restricted") // the descriptors above are those of libc on 64-bit Linux
+    private static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... options) {
+        Linker.Option[] withErrno = new Linker.Option[options.length + 1];
+        withErrno[0] = Linker.Option.captureCallState("errno");
+        System.arraycopy(options, 0, withErrno, 1, options.length);
+        return LINKER.downcallHandle(LINKER.defaultLookup().find(name).orElseThrow(), descriptor, withErrno);
+    }
+
+    /** The calling thread's memory for errno; the first argument of every handle. */
+    static MemorySegment callState() {
+        return CALL_STATE.get();
+    }
+
+    /** What the last failed call left there; meaningless after one that succeeded. */
+    static int errno(MemorySegment callState) {
+        return (int) ERRNO.get(callState, 0L);
+    }
+}

@@ -1,0 +1,191 @@
+package io.github.vfio4j.backend;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Locale;
+
+/**
+ * The real kernel, through libc.
+ *
+ * <p>
+ * Stateless; an ioctl allocates nothing. Memory passed to a call must be native and stays in use until the call
+ * returns.
+ */
+public final class NativeBackend implements IoctlBackend {
+
+    private NativeBackend() {
+    }
+
+    /**
+     * The backend of the machine this runs on.
+     *
+     * @return the native backend
+     * @throws UnsupportedOperationException
+     *             if this is not Linux on a 64-bit machine, or native access is not enabled; the message says what to do
+     */
+    public static NativeBackend create() {
+        Module module = NativeBackend.class.getModule();
+        return create(System.getProperty("os.name"), module.isNativeAccessEnabled(),
+                module.isNamed() ? module.getName() : "ALL-UNNAMED");
+    }
+
+    static NativeBackend create(String system, boolean nativeAccess, String module) {
+        if (!system.toLowerCase(Locale.ROOT).startsWith("linux")) {
+            throw new UnsupportedOperationException("VFIO is an interface of the Linux kernel, and this is " + system
+                    + ": run on Linux, or use the emulated kernel (io.github.vfio4j.emulation.EmulatedKernel), which"
+                    + " runs anywhere");
+        }
+        if (!nativeAccess) {
+            // Asked for even where the JVM would only warn: a later JVM refuses, and in the middle of a call.
+            throw new UnsupportedOperationException(
+                    "Calls to libc need native access: start java with --enable-native-access=" + module);
+        }
+        return new NativeBackend();
+    }
+
+    @Override
+    public int open(String path, int flags) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.OPEN.invokeExact(state, arena.allocateFrom(path), flags);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public int close(int fd) {
+        try {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.CLOSE.invokeExact(state, fd);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+        return ioctl(fd, request, argument);
+    }
+
+    @Override
+    public int ioctl(int fd, long request, MemorySegment argument) {
+        try {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.IOCTL.invokeExact(state, fd, request, argument);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public long read(int fd, MemorySegment buffer) {
+        try {
+            MemorySegment state = Libc.callState();
+            long result = (long) Libc.READ.invokeExact(state, fd, buffer, buffer.byteSize());
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public long write(int fd, MemorySegment buffer) {
+        try {
+            MemorySegment state = Libc.callState();
+            long result = (long) Libc.WRITE.invokeExact(state, fd, buffer, buffer.byteSize());
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public long pread(int fd, MemorySegment buffer, long offset) {
+        try {
+            MemorySegment state = Libc.callState();
+            long result = (long) Libc.PREAD.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public long pwrite(int fd, MemorySegment buffer, long offset) {
+        try {
+            MemorySegment state = Libc.callState();
+            long result = (long) Libc.PWRITE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    @SuppressWarnings("restricted") // the kernel has just said that the mapping is that long
+    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+        try {
+            MemorySegment state = Libc.callState();
+            MemorySegment mapping = (MemorySegment) Libc.MMAP.invokeExact(state, MemorySegment.NULL, length, protection,
+                    flags, fd, offset);
+            return mapping.address() == -1 ? MemorySegment.ofAddress(-Libc.errno(state)) : mapping.reinterpret(length);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public int munmap(MemorySegment mapping) {
+        try {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.MUNMAP.invokeExact(state, mapping, mapping.byteSize());
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public int eventfd(int initialValue, int flags) {
+        try {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.EVENTFD.invokeExact(state, initialValue, flags);
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public long readlink(String path, MemorySegment buffer) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment state = Libc.callState();
+            long result = (long) Libc.READLINK.invokeExact(state, arena.allocateFrom(path), buffer, buffer.byteSize());
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /**
+     * A handle throws only what is wrong before the call is made: memory that is closed, on the heap, or confined to
+     * another thread.
+     */
+    private static RuntimeException unexpected(Throwable thrown) {
+        return switch (thrown) {
+            case RuntimeException e -> e;
+            case Error e -> throw e;
+            default -> throw new AssertionError("A downcall handle declares no checked exception", thrown);
+        };
+    }
+
+    /** Names the kernel, for example {@code native Linux 6.12.107}. */
+    @Override
+    public String toString() {
+        return "native Linux " + System.getProperty("os.version");
+    }
+}

@@ -1,0 +1,41 @@
+package io.github.vfio4j.feature;
+
+import java.lang.foreign.MemorySegment;
+
+/**
+ * How a value stands in the data of a feature request, behind the header. A codec for a feature this library does not
+ * know is written like those it has; values are in the byte order of the machine, as in {@code vfio.h}.
+ *
+ * @param <T>
+ *            the value
+ */
+public interface PayloadCodec<T> {
+
+    /**
+     * How many bytes a value takes.
+     *
+     * @param value
+     *            the value to be laid out
+     * @return bytes, at least the feature's {@link FeatureId#minimumPayload minimum}
+     */
+    long byteSize(T value);
+
+    /**
+     * Lays a value out.
+     *
+     * @param value
+     *            the value
+     * @param payload
+     *            at least {@link #byteSize} bytes
+     */
+    void encode(T value, MemorySegment payload);
+
+    /**
+     * Reads a value.
+     *
+     * @param payload
+     *            the data as the kernel left it
+     * @return the value; it does not refer to the payload
+     */
+    T decode(MemorySegment payload);
+}

@@ -1,0 +1,15 @@
+/** VFIO for the JVM without JNI. */
+module io.github.vfio4j {
+    requires org.slf4j;
+    requires static transitive org.jspecify;
+    requires static info.picocli;
+    requires static com.fasterxml.jackson.core;
+
+    exports io.github.vfio4j;
+    exports io.github.vfio4j.feature;
+    exports io.github.vfio4j.backend;
+    exports io.github.vfio4j.emulation;
+
+    opens io.github.vfio4j.cli to
+            info.picocli;
+}
