@@ -45,6 +45,21 @@ public final class Main {
         System.exit(commandLine().execute(arguments));
     }
 
+    /**
+     * Runs a command.
+     *
+     * @param out
+     *            for its output
+     * @param err
+     *            for what goes wrong
+     * @param arguments
+     *            the command line
+     * @return the exit code
+     */
+    public static int run(PrintWriter out, PrintWriter err, String... arguments) {
+        return commandLine().setOut(out).setErr(err).execute(arguments);
+    }
+
     /** The command line as it is parsed and run, for tests too. */
     static CommandLine commandLine() {
         return new CommandLine(new Main()).registerConverter(PciAddress.class, argument(PciAddress::parse))

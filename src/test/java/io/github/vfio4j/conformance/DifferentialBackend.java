@@ -1,0 +1,213 @@
+package io.github.vfio4j.conformance;
+
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
+
+import io.github.vfio4j.backend.IoctlBackend;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+
+/**
+ * Makes every call on two backends, the real kernel and the emulated one, and compares what each answers and writes. The
+ * program above sees the real kernel's answer. Whatever program runs on this is a comparison.
+ *
+ * <p>
+ * Descriptors have different numbers on both sides; they are translated where a call is made on one and where the
+ * argument holds one.
+ */
+final class DifferentialBackend implements IoctlBackend {
+
+    private final IoctlBackend real;
+    private final IoctlBackend emulated;
+    private final Map<Integer, Integer> descriptors = new HashMap<>();
+    private final List<String> divergences = new ArrayList<>();
+    private long calls;
+
+    DifferentialBackend(IoctlBackend real, IoctlBackend emulated) {
+        this.real = real;
+        this.emulated = emulated;
+    }
+
+    /** How many calls have been compared. */
+    long calls() {
+        return calls;
+    }
+
+    /** Every difference so far, in words. */
+    List<String> divergences() {
+        return divergences;
+    }
+
+    /** A descriptor the emulated kernel has for one of the real kernel; a number it never gave out stays as it is. */
+    private int translate(int fd) {
+        return descriptors.getOrDefault(fd, fd);
+    }
+
+    private void compare(String call, Object realAnswer, Object emulatedAnswer) {
+        calls++;
+        if (!realAnswer.equals(emulatedAnswer)) {
+            divergences.add(call + ": the real kernel " + realAnswer + ", the emulated kernel " + emulatedAnswer);
+        }
+    }
+
+    /** Two results of a call that gives out a descriptor: alike if both do, or both fail alike. */
+    private int newDescriptor(String call, int realResult, int emulatedResult) {
+        compare(call, realResult < 0 ? realResult : "a descriptor",
+                emulatedResult < 0 ? emulatedResult : "a descriptor");
+        if (realResult >= 0 && emulatedResult >= 0) {
+            descriptors.put(realResult, emulatedResult);
+        }
+        return realResult;
+    }
+
+    @Override
+    public synchronized int open(String path, int flags) {
+        return newDescriptor("open " + path, real.open(path, flags), emulated.open(path, flags));
+    }
+
+    @Override
+    public synchronized int close(int fd) {
+        int realResult = real.close(fd);
+        compare("close", realResult, emulated.close(translate(fd)));
+        descriptors.remove(fd);
+        return realResult;
+    }
+
+    @Override
+    public synchronized int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+        String call = "ioctl " + describe(request, argument);
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = argument;
+            if (argument.byteSize() > 0) {
+                copy = arena.allocate(argument.byteSize(), Long.BYTES).copyFrom(argument);
+                long at = descriptorOffset(request, argument);
+                if (at >= 0) {
+                    copy.set(ValueLayout.JAVA_INT, at, translate(copy.get(ValueLayout.JAVA_INT, at)));
+                }
+            }
+            MemorySegment before = arena.allocate(Math.max(1, copy.byteSize())).asSlice(0, copy.byteSize());
+            before.copyFrom(argument);
+            MemorySegment emulatedBefore = arena.allocate(Math.max(1, copy.byteSize())).asSlice(0, copy.byteSize());
+            emulatedBefore.copyFrom(copy);
+            int realResult = real.ioctl(fd, request, argument, pointees);
+            int emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
+            String realBytes = KernelFact.changes(before, argument);
+            String emulatedBytes = KernelFact.changes(emulatedBefore, copy);
+            if (realResult > 0 && emulatedResult > 0 && request != 0x3b65) {
+                descriptors.put(realResult, emulatedResult);
+                compare(call, "a descriptor " + realBytes, "a descriptor " + emulatedBytes);
+            } else {
+                compare(call, realResult + " " + realBytes, emulatedResult + " " + emulatedBytes);
+            }
+            return realResult;
+        }
+    }
+
+    /** Where in the argument a descriptor stands, −1 if there is none. */
+    private static long descriptorOffset(long request, MemorySegment argument) {
+        if (request == VFIO_GROUP_SET_CONTAINER()) {
+            return 0;
+        }
+        boolean wakeup = request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 12
+                && (argument.get(ValueLayout.JAVA_INT_UNALIGNED, 4)
+                        & VFIO_DEVICE_FEATURE_MASK()) == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP();
+        return wakeup ? 8 : -1;
+    }
+
+    /** The call in words that hold no token: the header of a feature request, the name of a device. */
+    private static String describe(long request, MemorySegment argument) {
+        String number = "0x" + Long.toHexString(request);
+        if (request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 8) {
+            return number + String.format(" argsz %s flags %#x",
+                    Integer.toUnsignedString(argument.get(ValueLayout.JAVA_INT, 0)),
+                    argument.get(ValueLayout.JAVA_INT, 4));
+        }
+        return number + (argument.byteSize() == 0 ? " " + argument.address() : "");
+    }
+
+    private long both(String call, MemorySegment buffer, Function<MemorySegment, Long> onReal,
+            Function<MemorySegment, Long> onEmulated) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = arena.allocate(buffer.byteSize()).copyFrom(buffer);
+            long realResult = onReal.apply(buffer);
+            long emulatedResult = onEmulated.apply(copy);
+            compare(call, realResult + " " + text(buffer, realResult),
+                    emulatedResult + " " + text(copy, emulatedResult));
+            return realResult;
+        }
+    }
+
+    private static String text(MemorySegment buffer, long length) {
+        return length <= 0
+                ? ""
+                : new String(buffer.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.ISO_8859_1);
+    }
+
+    @Override
+    public synchronized long read(int fd, MemorySegment buffer) {
+        return both("read", buffer, memory -> real.read(fd, memory), memory -> emulated.read(translate(fd), memory));
+    }
+
+    @Override
+    public synchronized long write(int fd, MemorySegment buffer) {
+        return both("write", buffer, memory -> real.write(fd, memory), memory -> emulated.write(translate(fd), memory));
+    }
+
+    @Override
+    public synchronized long pread(int fd, MemorySegment buffer, long offset) {
+        return both("pread", buffer, memory -> real.pread(fd, memory, offset),
+                memory -> emulated.pread(translate(fd), memory, offset));
+    }
+
+    @Override
+    public synchronized long pwrite(int fd, MemorySegment buffer, long offset) {
+        return both("pwrite", buffer, memory -> real.pwrite(fd, memory, offset),
+                memory -> emulated.pwrite(translate(fd), memory, offset));
+    }
+
+    @Override
+    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+        throw new UnsupportedOperationException("mappings are not compared");
+    }
+
+    @Override
+    public int munmap(MemorySegment mapping) {
+        throw new UnsupportedOperationException("mappings are not compared");
+    }
+
+    @Override
+    public synchronized int eventfd(int initialValue, int flags) {
+        return newDescriptor("eventfd", real.eventfd(initialValue, flags), emulated.eventfd(initialValue, flags));
+    }
+
+    /** Compares the last names: the directories of a real machine's sysfs say where a device is plugged in. */
+    @Override
+    public synchronized long readlink(String path, MemorySegment buffer) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment copy = arena.allocate(buffer.byteSize());
+            long realResult = real.readlink(path, buffer);
+            long emulatedResult = emulated.readlink(path, copy);
+            compare("readlink " + path, lastName(buffer, realResult), lastName(copy, emulatedResult));
+            return realResult;
+        }
+    }
+
+    private static String lastName(MemorySegment buffer, long result) {
+        String target = text(buffer, result);
+        return result < 0 ? Long.toString(result) : target.substring(target.lastIndexOf('/') + 1);
+    }
+
+    @Override
+    public String toString() {
+        return real + " and " + emulated;
+    }
+}

@@ -1,0 +1,58 @@
+package io.github.vfio4j.conformance;
+
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.emulation.EmulatedKernel;
+import io.github.vfio4j.emulation.EmulatedProcess;
+import io.github.vfio4j.emulation.KernelProfile;
+import java.time.Duration;
+
+/** An emulated machine whose clock is moved by hand. */
+final class EmulatedMachine implements Machine {
+
+    private final EmulatedKernel kernel;
+    private final EmulatedProcess process;
+
+    EmulatedMachine(KernelProfile profile) {
+        kernel = EmulatedKernel.builder(profile)
+                .pciFunction("0000:01:00.0", function -> function.sriov(2).memoryBar(0, 16384))
+                .pciFunction("0000:02:00.0", function -> function.memoryBar(0, 1 << 20))
+                .pciFunction("0000:03:00.0", function -> function.unbound().memoryBar(0, 16384)).build();
+        process = kernel.newProcess();
+    }
+
+    /** How many descriptors are open, the three standard ones included. */
+    int openDescriptors() {
+        return process.openDescriptors();
+    }
+
+    @Override
+    public IoctlBackend backend() {
+        return process;
+    }
+
+    @Override
+    public String kernel() {
+        return kernel.profile().version();
+    }
+
+    @Override
+    public PciAddress physicalFunction() {
+        return PciAddress.parse("0000:01:00.0");
+    }
+
+    @Override
+    public PciAddress plainFunction() {
+        return PciAddress.parse("0000:02:00.0");
+    }
+
+    @Override
+    public PciAddress unboundFunction() {
+        return PciAddress.parse("0000:03:00.0");
+    }
+
+    @Override
+    public void pause(Duration time) {
+        kernel.advance(time);
+    }
+}

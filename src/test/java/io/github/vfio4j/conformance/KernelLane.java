@@ -1,0 +1,139 @@
+package io.github.vfio4j.conformance;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonToken;
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.cli.Main;
+import io.github.vfio4j.emulation.KernelProfile;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.junit.platform.engine.discovery.DiscoverySelectors;
+import org.junit.platform.launcher.EngineFilter;
+import org.junit.platform.launcher.LauncherDiscoveryRequest;
+import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
+import org.junit.platform.launcher.core.LauncherFactory;
+import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/**
+ * What runs in the guest of the kernel lane: the demo and the features table natively, then the public API's tests with
+ * every call made on the real and on the emulated kernel. scripts/kernel-lane boots the guest.
+ */
+@Command(name = "kernel-lane")
+final class KernelLane implements Callable<Integer> {
+
+    @Option(names = "--profile", required = true, description = "the emulated kernel to compare with")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private KernelProfile profile;
+
+    @Option(names = "--pf", required = true, description = "an SR-IOV physical function on vfio-pci")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private PciAddress physicalFunction;
+
+    @Option(names = "--plain", required = true, description = "a plain function on vfio-pci")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private PciAddress plainFunction;
+
+    @Option(names = "--unbound", required = true, description = "a function without a driver")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private PciAddress unboundFunction;
+
+    @Option(names = "--newer-kernel", description = "release of a kernel that no profile is for: differences are listed only")
+    private @Nullable String newerKernel;
+
+    private final PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
+    private final List<String> failures = new ArrayList<>();
+
+    private KernelLane() {
+    }
+
+    /** Ends the JVM with 0 if the kernels do not differ and every test has passed. */
+    public static void main(String[] arguments) {
+        System.exit(new CommandLine(new KernelLane()).registerConverter(KernelProfile.class, KernelProfile::of)
+                .registerConverter(PciAddress.class, PciAddress::parse).execute(arguments));
+    }
+
+    @Override
+    public Integer call() throws IOException {
+        out.println("Kernel " + System.getProperty("os.version") + ", compared with the emulated " + profile);
+        demo();
+        compareFeatures(physicalFunction, "0000:01:00.0");
+        compareFeatures(plainFunction, "0000:02:00.0");
+        RealMachine machine = new RealMachine(profile, List.of(physicalFunction, plainFunction, unboundFunction));
+        runTests(machine);
+
+        List<String> divergences = new ArrayList<>(machine.comparison().divergences());
+        divergences.forEach(out::println);
+        failures.forEach(out::println);
+        out.println("kernel " + profile.version() + ": " + machine.comparison().calls() + " calls, "
+                + divergences.size() + " divergences");
+        if (newerKernel != null) {
+            return 0;
+        }
+        return divergences.isEmpty() && failures.isEmpty() ? 0 : 1;
+    }
+
+    private void demo() {
+        if (Main.run(out, out, "demo", "--native", "--pf", physicalFunction.toString()) != 0) {
+            failures.add("the native demo failed");
+        }
+    }
+
+    /** The table of a real device and that of the emulated one of the same kind. */
+    private void compareFeatures(PciAddress device, String emulatedDevice) throws IOException {
+        Main.run(out, out, "features", device.toString());
+        List<String> real = featureTable("features", device.toString(), "--json");
+        List<String> emulated = featureTable("features", emulatedDevice, "--emulated", "--kernel", profile.version(),
+                "--json");
+        if (real.isEmpty() || !real.equals(emulated)) {
+            failures.add("the features of " + device + " differ: " + real + ", emulated " + emulated);
+        }
+    }
+
+    /** The entries of a JSON table, each as one text. */
+    private static List<String> featureTable(String... arguments) throws IOException {
+        StringWriter json = new StringWriter();
+        Main.run(new PrintWriter(json), new PrintWriter(json), arguments);
+        List<String> entries = new ArrayList<>();
+        try (JsonParser parser = new JsonFactory().createParser(json.toString())) {
+            StringBuilder entry = new StringBuilder();
+            int depth = 0;
+            for (JsonToken token = parser.nextToken(); token != null; token = parser.nextToken()) {
+                depth += token.isStructStart() ? 1 : token.isStructEnd() ? -1 : 0;
+                if (depth > 2) {
+                    entry.append(parser.getText()).append(' ');
+                } else if (!entry.isEmpty()) {
+                    entries.add(entry.toString());
+                    entry.setLength(0);
+                }
+            }
+        }
+        return entries;
+    }
+
+    private void runTests(RealMachine machine) {
+        KernelLaneApiTest.runOn(machine);
+        LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
+                .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class))
+                .filters(EngineFilter.includeEngines("junit-jupiter")).build();
+        SummaryGeneratingListener listener = new SummaryGeneratingListener();
+        LauncherFactory.create().execute(request, listener);
+        var summary = listener.getSummary();
+        summary.getFailures().forEach(failure -> failures
+                .add(failure.getTestIdentifier().getDisplayName() + " failed: " + failure.getException()));
+        out.println("Tests on the real kernel: " + summary.getTestsSucceededCount() + " passed, "
+                + summary.getTotalFailureCount() + " failed");
+        if (summary.getTestsSucceededCount() == 0) {
+            failures.add("no test has run");
+        }
+    }
+}

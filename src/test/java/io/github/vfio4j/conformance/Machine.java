@@ -1,0 +1,27 @@
+package io.github.vfio4j.conformance;
+
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.backend.IoctlBackend;
+import java.time.Duration;
+
+/** What the suites of this package run on: a kernel, emulated or real, with devices whose parts are known. */
+interface Machine {
+
+    /** Where the system calls go. */
+    IoctlBackend backend();
+
+    /** The profile that the kernel should answer like, for example {@code 6.12}. */
+    String kernel();
+
+    /** An SR-IOV physical function on vfio-pci with at least two virtual functions to create, and BAR 0 in memory. */
+    PciAddress physicalFunction();
+
+    /** A function on vfio-pci without SR-IOV, in a group of its own. */
+    PciAddress plainFunction();
+
+    /** A function without a driver, whose group has no other on vfio-pci. */
+    PciAddress unboundFunction();
+
+    /** Lets so much time pass for the devices. */
+    void pause(Duration time);
+}
