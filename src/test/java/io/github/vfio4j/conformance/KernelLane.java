@@ -58,6 +58,8 @@ final class KernelLane implements Callable<Integer> {
 
     /** Ends the JVM with 0 if the kernels do not differ and every test has passed. */
     public static void main(String[] arguments) {
+        // The guest's output is the comparison, not the log.
+        System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
         System.exit(new CommandLine(new KernelLane()).registerConverter(KernelProfile.class, KernelProfile::of)
                 .registerConverter(PciAddress.class, PciAddress::parse).execute(arguments));
     }
@@ -69,6 +71,7 @@ final class KernelLane implements Callable<Integer> {
         compareFeatures(physicalFunction, "0000:01:00.0");
         compareFeatures(plainFunction, "0000:02:00.0");
         RealMachine machine = new RealMachine(profile, List.of(physicalFunction, plainFunction, unboundFunction));
+        LifecycleCalls.run(machine);
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());
