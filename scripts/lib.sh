@@ -199,6 +199,23 @@ debian_download() {
     done
 }
 
+# debian_depends SUITE PACKAGE: prints the names of the packages that the suite's version of a package depends on, one a
+# line; of alternatives the first.
+debian_depends() {
+    local suite="$1" package="$2" debs
+    need_command apt-cache apt
+    need_command flock util-linux
+    debs="$(cache_dir debs)" || exit 1
+    (
+        # As for debian_fetch.
+        flock 9
+        debian_update "$suite"
+        # A suite can have two versions of a package for a while.
+        debian_apt "$suite" apt-cache show --no-all-versions "$package" \
+            | sed -n 's/^Depends: //p' | tr ',' '\n' | awk '{ print $1 }'
+    ) 9> "$debs/.lock"
+}
+
 # debian_unpack DEB…: prints for each file the directory in the cache that holds its contents; nothing is installed.
 debian_unpack() {
     need_command dpkg-deb dpkg

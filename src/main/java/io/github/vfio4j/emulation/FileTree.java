@@ -47,11 +47,11 @@ final class FileTree {
             return descriptors.open(new NullDevice(readable, writable));
         }
         if (path.equals(DEV_VFIO + "vfio")) {
-            return descriptors.open(Container.open(profile));
+            return descriptors.open(Container.open(profile, readable, writable));
         }
         IommuGroup group = group(path);
         if (group != null) {
-            return root ? group.open(descriptors) : -Errno.EACCES.code();
+            return root ? group.open(descriptors, readable, writable) : -Errno.EACCES.code();
         }
         Attribute attribute = attribute(path);
         if (attribute == null) {

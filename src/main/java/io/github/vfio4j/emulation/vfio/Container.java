@@ -24,8 +24,8 @@ public final class Container {
     }
 
     /** open(2) of /dev/vfio/vfio: a new container each time. */
-    public static OpenFile open(KernelProfile profile) {
-        return new ContainerFile(new Container(profile));
+    public static OpenFile open(KernelProfile profile, boolean readable, boolean writable) {
+        return new ContainerFile(new Container(profile), readable, writable);
     }
 
     /** Whether groups in here can hand out devices. */
@@ -72,8 +72,8 @@ public final class Container {
 
         private final Container container;
 
-        private ContainerFile(Container container) {
-            super(true, true);
+        private ContainerFile(Container container, boolean readable, boolean writable) {
+            super(readable, writable);
             this.container = container;
         }
 

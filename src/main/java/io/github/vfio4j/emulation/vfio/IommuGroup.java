@@ -59,14 +59,14 @@ public final class IommuGroup {
     }
 
     /** open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed. */
-    public int open(FdTable descriptors) {
+    public int open(FdTable descriptors, boolean readable, boolean writable) {
         synchronized (this) {
             if (isInUse()) {
                 return -Errno.EBUSY.code();
             }
             groupFileOpen = true;
         }
-        return descriptors.open(new GroupFile());
+        return descriptors.open(new GroupFile(readable, writable));
     }
 
     private boolean isInUse() {
@@ -251,8 +251,8 @@ public final class IommuGroup {
 
     private final class GroupFile extends OpenFile {
 
-        GroupFile() {
-            super(true, true);
+        GroupFile(boolean readable, boolean writable) {
+            super(readable, writable);
         }
 
         @Override
