@@ -1,15 +1,20 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.mdev.MdevDevice;
+import io.github.vfio4j.emulation.mdev.MdevDriver;
+import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.UUID;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,6 +38,7 @@ public final class EmulatedKernel {
 
     private final KernelProfile profile;
     private final PciBus bus;
+    private final Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
     private final FileTree files;
     private final int descriptorLimit;
     private final AtomicLong manualNanos = new AtomicLong();
@@ -42,9 +48,12 @@ public final class EmulatedKernel {
         profile = builder.profile;
         descriptorLimit = builder.descriptorLimit;
         manualClock = builder.clock == null;
-        bus = new PciBus(profile, builder.clock == null ? manualNanos::get : builder.clock);
-        files = new FileTree(profile, bus);
+        IommuGroups groups = new IommuGroups(profile);
+        bus = new PciBus(profile, groups, builder.clock == null ? manualNanos::get : builder.clock);
         builder.functions.forEach(this::add);
+        builder.mdevs.forEach(
+                (uuid, driver) -> mdevs.put(uuid, MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW))));
+        files = new FileTree(profile, bus, groups, Map.copyOf(mdevs));
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {
@@ -126,6 +135,7 @@ public final class EmulatedKernel {
 
         private final KernelProfile profile;
         private final Map<PciAddress, PciFunctionSpec> functions = new LinkedHashMap<>();
+        private final Map<UUID, Supplier<MdevDriver>> mdevs = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
         private @Nullable LongSupplier clock;
 
@@ -149,6 +159,45 @@ public final class EmulatedKernel {
             spec.accept(function);
             if (functions.putIfAbsent(PciAddress.parse(address), function) != null) {
                 throw new IllegalArgumentException("There are two functions at " + address + "; give each its own");
+            }
+            return this;
+        }
+
+        /**
+         * Adds the kernel's sample serial card, mtty: a mediated device that needs no hardware, and from 6.12 on one that
+         * can migrate and log DMA writes.
+         *
+         * @param uuid
+         *            its name
+         * @param ports
+         *            1 or 2
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if it has another number of ports, or there is a mediated device of that name already
+         */
+        public Builder mtty(UUID uuid, int ports) {
+            if (ports < 1 || ports > 2) {
+                throw new IllegalArgumentException("mtty has 1 port or 2, not " + ports);
+            }
+            return mdev(uuid, () -> MdevDriver.mtty(profile, uuid.toString(), ports));
+        }
+
+        /**
+         * Adds the kernel's sample display, mdpy: a mediated device that can do next to nothing.
+         *
+         * @param uuid
+         *            its name
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if there is a mediated device of that name already
+         */
+        public Builder mdpy(UUID uuid) {
+            return mdev(uuid, () -> MdevDriver.mdpy(profile, uuid.toString()));
+        }
+
+        private Builder mdev(UUID uuid, Supplier<MdevDriver> driver) {
+            if (mdevs.putIfAbsent(uuid, driver) != null) {
+                throw new IllegalArgumentException("There are two mediated devices " + uuid + "; name each anew");
             }
             return this;
         }

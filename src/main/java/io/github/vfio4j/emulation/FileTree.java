@@ -11,10 +11,14 @@ import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.vfio.Container;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
+import io.github.vfio4j.emulation.mdev.MdevDevice;
+import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
+import java.util.UUID;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
 import java.util.regex.Matcher;
@@ -33,10 +37,14 @@ final class FileTree {
 
     private final KernelProfile profile;
     private final PciBus bus;
+    private final IommuGroups groups;
+    private final Map<UUID, MdevDevice> mdevs;
 
-    FileTree(KernelProfile profile, PciBus bus) {
+    FileTree(KernelProfile profile, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs) {
         this.profile = profile;
         this.bus = bus;
+        this.groups = groups;
+        this.mdevs = mdevs;
     }
 
     /** open(2). Only root may open groups and write to sysfs; /dev/vfio/vfio is for everybody. */
@@ -70,6 +78,11 @@ final class FileTree {
      */
     @Nullable
     String linkTarget(String path) {
+        for (Map.Entry<UUID, MdevDevice> mdev : mdevs.entrySet()) {
+            if (path.equals("/sys/bus/mdev/devices/" + mdev.getKey() + "/iommu_group")) {
+                return "../../../kernel/iommu_groups/" + mdev.getValue().group().number();
+            }
+        }
         PciPath pci = PciPath.parse(path);
         PciFunction function = pci == null ? null : bus.function(pci.address());
         if (pci == null || function == null) {
@@ -99,7 +112,7 @@ final class FileTree {
 
     private @Nullable IommuGroup group(String path) {
         String number = path.startsWith(DEV_VFIO) ? path.substring(DEV_VFIO.length()) : "";
-        IommuGroup group = number.matches("0|[1-9][0-9]{0,8}") ? bus.group(Integer.parseInt(number)) : null;
+        IommuGroup group = number.matches("0|[1-9][0-9]{0,8}") ? groups.get(Integer.parseInt(number)) : null;
         return group != null && group.hasFile() ? group : null;
     }
 

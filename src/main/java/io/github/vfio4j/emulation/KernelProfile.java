@@ -15,6 +15,8 @@ import java.util.Set;
  *
  * @param version
  *            the kernel's version, for example {@code 6.12}
+ * @param featureIoctlInCore
+ *            whether the VFIO core knows VFIO_DEVICE_FEATURE, and not only some drivers (semantics §A.1)
  * @param coreFeatures
  *            device features that the VFIO core judges itself, whatever the driver (semantics §A.3)
  * @param pciFeatures
@@ -37,11 +39,26 @@ import java.util.Set;
  *            those that change with VFIO_SET_IOMMU
  * @param type1DirtyPages
  *            whether type1 has VFIO_IOMMU_DIRTY_PAGES
+ * @param bitmapSupport
+ *            what becomes of the bitmap of DMA_LOGGING_REPORT
+ * @param mttyMigrates
+ *            whether the sample driver mtty can migrate and log
  */
-public record KernelProfile(String version, Set<Integer> coreFeatures, Set<Integer> pciFeatures,
-        List<OpenStep> deviceOpenOrder, Errno negativeContainerFd, boolean attachedGroupFirst, Errno notAContainer,
-        boolean dmaOwnership, Map<Integer, Integer> type1Extensions, Map<Integer, Integer> type1ExtensionsOnceSet,
-        boolean type1DirtyPages) {
+public record KernelProfile(String version, boolean featureIoctlInCore, Set<Integer> coreFeatures,
+        Set<Integer> pciFeatures, List<OpenStep> deviceOpenOrder, Errno negativeContainerFd, boolean attachedGroupFirst,
+        Errno notAContainer, boolean dmaOwnership, Map<Integer, Integer> type1Extensions,
+        Map<Integer, Integer> type1ExtensionsOnceSet, boolean type1DirtyPages, BitmapSupport bitmapSupport,
+        boolean mttyMigrates) {
+
+    /** What a kernel does with the bitmap of DMA_LOGGING_REPORT (semantics §B.4.3). */
+    public enum BitmapSupport {
+        /** Built without IOMMUFD_DRIVER: the report is refused. */
+        ABSENT,
+        /** The bitmap must be accessible, whether or not there is anything to report. */
+        PINNED_AT_ONCE,
+        /** A bitmap that is not accessible is silently not written. */
+        PINNED_WHEN_NEEDED
+    }
 
     /** A step of VFIO_GROUP_GET_DEVICE_FD. */
     public enum OpenStep {
@@ -61,24 +78,25 @@ public record KernelProfile(String version, Set<Integer> coreFeatures, Set<Integ
     // Numbers of VFIO_CHECK_EXTENSION: 1 TYPE1, 3 TYPE1v2, 6 NESTING, 9 UNMAP_ALL, 10 UPDATE_VADDR.
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
-    public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7", Set.of(), Set.of(0),
+    public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7", false, Set.of(), Set.of(0),
             List.of(OpenStep.CHECK_CONTAINER, OpenStep.MATCH_NAME_AND_TOKEN, OpenStep.OPEN_DEVICE,
                     OpenStep.RESERVE_DESCRIPTOR),
-            EINVAL, true, EINVAL, false, Map.of(1, 1, 3, 1, 6, 1), Map.of(), false);
+            EINVAL, true, EINVAL, false, Map.of(1, 1, 3, 1, 6, 1), Map.of(), false, BitmapSupport.ABSENT, false);
 
     /** Linux 6.1. */
-    public static final KernelProfile LINUX_6_1 = new KernelProfile("6.1", Set.of(1, 2, 6, 7, 8), Set.of(0, 3, 4, 5),
-            NAME_FIRST, EBADF, false, EINVAL, true, Map.of(1, 1, 3, 1, 6, 1, 9, 1), Map.of(10, 1), true);
+    public static final KernelProfile LINUX_6_1 = new KernelProfile("6.1", true, Set.of(1, 2, 6, 7, 8),
+            Set.of(0, 3, 4, 5), NAME_FIRST, EBADF, false, EINVAL, true, Map.of(1, 1, 3, 1, 6, 1, 9, 1), Map.of(10, 1),
+            true, BitmapSupport.PINNED_AT_ONCE, false);
 
     /** Linux 6.12. */
-    public static final KernelProfile LINUX_6_12 = new KernelProfile("6.12", Set.of(1, 2, 6, 7, 8, 9),
+    public static final KernelProfile LINUX_6_12 = new KernelProfile("6.12", true, Set.of(1, 2, 6, 7, 8, 9),
             Set.of(0, 3, 4, 5), NAME_FIRST, EBADF, false, EBADFD, true, Map.of(1, 1, 3, 1, 6, 1, 9, 1), Map.of(10, 1),
-            true);
+            true, BitmapSupport.ABSENT, true);
 
     /** Linux 7.2. */
-    public static final KernelProfile LINUX_7_2 = new KernelProfile("7.2", Set.of(1, 2, 6, 7, 8, 9, 12),
+    public static final KernelProfile LINUX_7_2 = new KernelProfile("7.2", true, Set.of(1, 2, 6, 7, 8, 9, 12),
             Set.of(0, 3, 4, 5, 11), NAME_FIRST, EBADF, false, EBADFD, true, Map.of(1, 1, 3, 1, 9, 1), Map.of(10, 1),
-            true);
+            true, BitmapSupport.ABSENT, true);
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
 

@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.emulation.feature.Bar;
+import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import java.util.ArrayList;
 import java.util.List;
@@ -17,7 +18,7 @@ public final class PciFunctionSpec {
 
     private @Nullable String driver = PciFunction.VFIO_PCI;
     private @Nullable String vfDriver;
-    private int group = -1;
+    private int group = IommuGroups.NEW;
     private PciFunction.Sriov sriov = PciFunction.Sriov.NONE;
     private int numVfs;
     private final List<Bar> bars = new ArrayList<>();

@@ -29,6 +29,16 @@ final class FeatureCheck {
         return check(flags, dataLength, GET, minimum);
     }
 
+    /** The check of a feature that can be read and set. */
+    static int getOrSet(int flags, long dataLength, int minimum) {
+        return check(flags, dataLength, GET | SET, minimum);
+    }
+
+    /** Which of both is to be carried out. */
+    static boolean isGet(int flags) {
+        return (flags & GET) != 0;
+    }
+
     private static int check(int flags, long dataLength, int supported, int minimum) {
         if ((flags & (GET | SET) & ~supported) != 0) {
             return -Errno.EINVAL.code();

@@ -27,8 +27,11 @@ public final class FeatureDispatch {
     }
 
     private static final List<Entry> REGISTRY = List.of(new Entry(0, PciVfTokenFeature::of),
+            new Entry(1, MigrationFeature::of), new Entry(2, MigDeviceStateFeature::of),
             new Entry(3, LowPowerEntryFeature::new), new Entry(4, LowPowerEntryWithWakeupFeature::new),
-            new Entry(5, LowPowerExitFeature::new), new Entry(11, DmaBufFeature::new),
+            new Entry(5, LowPowerExitFeature::new), new Entry(6, DmaLoggingStartFeature::of),
+            new Entry(7, DmaLoggingStopFeature::of), new Entry(8, DmaLoggingReportFeature::of),
+            new Entry(9, MigDataSizeFeature::of), new Entry(11, DmaBufFeature::new),
             new Entry(12, MigPrecopyInfoV2Feature::new));
 
     private static final long HEADER_SIZE = 8;
@@ -40,16 +43,15 @@ public final class FeatureDispatch {
     private final @Nullable DeviceFeature[] features = new DeviceFeature[REGISTRY.getLast().index() + 1];
 
     /**
-     * The features of a device under a kernel.
+     * The features of a device.
      *
-     * @param profile
-     *            the kernel
      * @param device
      *            the device
      */
-    public FeatureDispatch(KernelProfile profile, FeatureHost device) {
+    public FeatureDispatch(FeatureHost device) {
         for (Entry entry : REGISTRY) {
-            if (profile.coreFeatures().contains(entry.index()) || profile.pciFeatures().contains(entry.index())) {
+            if (device.profile().coreFeatures().contains(entry.index())
+                    || device.driverFeatures().contains(entry.index())) {
                 features[entry.index()] = entry.factory().apply(device);
             }
         }

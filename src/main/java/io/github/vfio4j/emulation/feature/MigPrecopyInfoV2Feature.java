@@ -10,8 +10,19 @@ import java.lang.foreign.MemorySegment;
  */
 record MigPrecopyInfoV2Feature(FeatureHost device) implements DeviceFeature {
 
+    private static final int PRE_COPY = 4;
+
     @Override
     public int ioctl(int flags, long dataLength, MemorySegment argument, CallContext call) {
-        return -Errno.EINVAL.code();
+        MigrationOps migration = device.migration();
+        if (migration == null || (migration.flags() & PRE_COPY) == 0) {
+            return -Errno.EINVAL.code();
+        }
+        int check = FeatureCheck.set(flags, dataLength, 0);
+        if (check != FeatureCheck.CARRY_ON) {
+            return check;
+        }
+        migration.optInToPrecopyV2();
+        return 0;
     }
 }

@@ -34,6 +34,11 @@ public final class UserMemory {
         return memory.get(LONG, offset);
     }
 
+    /** Writes a 64-bit value; the caller has made sure it is mapped. */
+    public static void putLong(MemorySegment memory, long offset, long value) {
+        memory.set(LONG, offset, value);
+    }
+
     /** Writes a 32-bit value; the caller has made sure it is mapped. */
     public static void putInt(MemorySegment memory, long offset, int value) {
         memory.set(INT, offset, value);

@@ -9,12 +9,12 @@ import org.jspecify.annotations.Nullable;
  * What VFIO_GROUP_GET_DEVICE_FD was asked for: the name of a device, and options after it (semantics §D.3). The only
  * option there is, {@code vf_token=}, takes 36 bytes and needs no separator behind them.
  */
-final class DeviceName {
+public final class DeviceName {
 
     /** The text names another device. Not an answer for user space. */
-    static final int NO_MATCH = 0;
+    public static final int NO_MATCH = 0;
     /** The text names this device, and its options make sense. Not an answer for user space. */
-    static final int MATCH = 1;
+    public static final int MATCH = 1;
 
     private static final byte[] TOKEN_OPTION = "vf_token=".getBytes(StandardCharsets.US_ASCII);
     private static final int UUID_LENGTH = 36;
@@ -35,6 +35,11 @@ final class DeviceName {
     /** The token of the last match, null if there was none. */
     byte @Nullable [] token() {
         return token;
+    }
+
+    /** For devices without options: MATCH if the whole text is the name, else NO_MATCH. */
+    public int matchWhole(String deviceName) {
+        return new String(text, StandardCharsets.US_ASCII).equals(deviceName) ? MATCH : NO_MATCH;
     }
 
     /** Whether the text names this device: MATCH, NO_MATCH or −errno. */

@@ -27,7 +27,7 @@ public final class IommuGroup {
 
     private final KernelProfile profile;
     private final int number;
-    private final List<PciFunction> functions = new CopyOnWriteArrayList<>();
+    private final List<GroupMember> members = new CopyOnWriteArrayList<>();
     private @Nullable Container container;
     private boolean groupFileOpen;
     private int openDeviceFiles;
@@ -43,19 +43,24 @@ public final class IommuGroup {
         return number;
     }
 
-    /** The functions in this group. */
-    List<PciFunction> functions() {
-        return functions;
+    /** A device joins. */
+    public void add(GroupMember member) {
+        members.add(member);
     }
 
-    /** Whether the group has a file: a VFIO driver is bound to one of its functions. */
+    /** The devices in this group. */
+    List<GroupMember> members() {
+        return members;
+    }
+
+    /** Whether the group has a file: a VFIO driver is bound to one of its devices. */
     public boolean hasFile() {
-        return functions.stream().anyMatch(function -> function.vfioDevice() != null);
+        return members.stream().anyMatch(member -> member.vfioDevice() != null);
     }
 
-    /** Whether no function of the group belongs to a driver of the host. */
+    /** Whether no device of the group belongs to a driver of the host. */
     private boolean isViable() {
-        return functions.stream().noneMatch(PciFunction::isOwnedByHost);
+        return members.stream().noneMatch(GroupMember::isOwnedByHost);
     }
 
     /** open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed. */
@@ -186,7 +191,7 @@ public final class IommuGroup {
 
         private final FdTable descriptors;
         private final DeviceName name;
-        private @Nullable VfioPciDevice device;
+        private @Nullable CoreDevice device;
         private @Nullable OpenFile file;
         private int fd = -1;
 
@@ -221,12 +226,12 @@ public final class IommuGroup {
         }
 
         private int matchNameAndToken() {
-            for (PciFunction function : functions) {
-                VfioPciDevice candidate = function.vfioDevice();
-                int match = candidate == null ? DeviceName.NO_MATCH : name.match(function.address().toString());
-                if (match != DeviceName.NO_MATCH && candidate != null) {
+            for (GroupMember member : members) {
+                CoreDevice candidate = member.vfioDevice();
+                int match = candidate == null ? DeviceName.NO_MATCH : candidate.driver().match(name);
+                if (match != DeviceName.NO_MATCH) {
                     device = candidate;
-                    return match < 0 ? match : candidate.checkToken(name.token());
+                    return Math.min(match, 0);
                 }
             }
             return -Errno.ENODEV.code();

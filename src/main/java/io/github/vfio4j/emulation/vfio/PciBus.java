@@ -4,13 +4,10 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.feature.Bar;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.SortedMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.LongSupplier;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /** The PCI functions of the machine, and the IOMMU groups they are in. */
@@ -19,12 +16,13 @@ public final class PciBus {
     private final KernelProfile profile;
     private final LongSupplier clock;
     private final SortedMap<PciAddress, PciFunction> functions = new ConcurrentSkipListMap<>();
-    private final Map<Integer, IommuGroup> groups = new HashMap<>();
+    private final IommuGroups groups;
     private volatile boolean sriovEnabled = true;
 
     /** An empty bus. */
-    public PciBus(KernelProfile profile, LongSupplier clock) {
+    public PciBus(KernelProfile profile, IommuGroups groups, LongSupplier clock) {
         this.profile = profile;
+        this.groups = groups;
         this.clock = clock;
     }
 
@@ -56,30 +54,17 @@ public final class PciBus {
         return List.copyOf(functions.keySet());
     }
 
-    /** The group with a number, null if it has no members. */
-    public @Nullable IommuGroup group(int number) {
-        synchronized (groups) {
-            return groups.get(number);
-        }
-    }
-
     /**
      * Adds a function.
      *
      * @param groupNumber
-     *            its group, negative for a new one with the lowest free number, as the kernel gives them
+     *            the number of its group, or {@link IommuGroups#NEW}
      */
     public PciFunction add(PciAddress address, int groupNumber, @Nullable String driver,
             @Nullable PciFunction physicalFunction, PciFunction.Sriov sriov, List<Bar> bars) {
-        IommuGroup group;
-        synchronized (groups) {
-            int number = groupNumber >= 0
-                    ? groupNumber
-                    : IntStream.iterate(0, i -> i + 1).filter(i -> !groups.containsKey(i)).findFirst().getAsInt();
-            group = groups.computeIfAbsent(number, free -> new IommuGroup(profile, free));
-        }
+        IommuGroup group = groups.join(groupNumber);
         PciFunction function = new PciFunction(this, address, group, driver, physicalFunction, sriov, bars);
-        group.functions().add(function);
+        group.add(function);
         functions.put(address, function);
         return function;
     }
@@ -89,19 +74,15 @@ public final class PciBus {
         List<PciFunction> added = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             PciAddress address = physicalFunction.address().plus(sriov.vfOffset() + i * sriov.vfStride());
-            added.add(add(address, -1, driver, physicalFunction, PciFunction.Sriov.NONE, physicalFunction.bars()));
+            added.add(add(address, IommuGroups.NEW, driver, physicalFunction, PciFunction.Sriov.NONE,
+                    physicalFunction.bars()));
         }
         return List.copyOf(added);
     }
 
-    /** Removes a function, and its group if it was the last in it. */
+    /** Removes a function. */
     void remove(PciFunction function) {
         functions.remove(function.address());
-        function.group().functions().remove(function);
-        synchronized (groups) {
-            if (function.group().functions().isEmpty()) {
-                groups.remove(function.group().number());
-            }
-        }
+        groups.leave(function.group(), function);
     }
 }

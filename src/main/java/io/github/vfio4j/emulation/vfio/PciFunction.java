@@ -9,7 +9,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A PCI function as the PCI core knows it: address, driver, IOMMU group, SR-IOV. */
-public final class PciFunction {
+public final class PciFunction implements GroupMember {
 
     /** The driver under which a function gets a VFIO device. */
     public static final String VFIO_PCI = "vfio-pci";
@@ -30,7 +30,8 @@ public final class PciFunction {
     private final @Nullable PciFunction physicalFunction;
     private final Sriov sriov;
     private final List<Bar> bars;
-    private final @Nullable VfioPciDevice vfioDevice;
+    private final @Nullable VfioPciDriver vfioPci;
+    private final @Nullable CoreDevice vfioDevice;
     private volatile List<PciFunction> virtualFunctions = List.of();
 
     PciFunction(PciBus bus, PciAddress address, IommuGroup group, @Nullable String driver,
@@ -42,7 +43,8 @@ public final class PciFunction {
         this.physicalFunction = physicalFunction;
         this.sriov = sriov;
         this.bars = bars;
-        vfioDevice = VFIO_PCI.equals(driver) ? new VfioPciDevice(bus.profile(), this, bus.clock()) : null;
+        vfioPci = VFIO_PCI.equals(driver) ? new VfioPciDriver(bus.profile(), this, bus.clock()) : null;
+        vfioDevice = vfioPci == null ? null : new CoreDevice(vfioPci);
     }
 
     /** Where it is. */
@@ -79,10 +81,15 @@ public final class PciFunction {
         return bars;
     }
 
+    @Override
+    public @Nullable CoreDevice vfioDevice() {
+        return vfioDevice;
+    }
+
     /** Null while the function is bound to another driver or none. */
     @Nullable
-    VfioPciDevice vfioDevice() {
-        return vfioDevice;
+    VfioPciDriver vfioPci() {
+        return vfioPci;
     }
 
     boolean isSriovCapable() {
@@ -93,7 +100,8 @@ public final class PciFunction {
         return !virtualFunctions.isEmpty();
     }
 
-    boolean isOwnedByHost() {
+    @Override
+    public boolean isOwnedByHost() {
         return driver != null && !NO_OWN_DMA.contains(driver);
     }
 

@@ -1,0 +1,36 @@
+package io.github.vfio4j.emulation.feature;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.UserMemory;
+import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
+
+/** Feature 9, MIG_DATA_SIZE (semantics §B.2.3). */
+record MigDataSizeFeature(MigrationOps migration) implements DeviceFeature {
+
+    private static final int DATA_SIZE = 8;
+
+    /** Only a device that can migrate has it. */
+    static @Nullable DeviceFeature of(FeatureHost device) {
+        MigrationOps migration = device.migration();
+        return migration == null ? null : new MigDataSizeFeature(migration);
+    }
+
+    @Override
+    public int ioctl(int flags, long dataLength, MemorySegment argument, CallContext call) {
+        int check = FeatureCheck.get(flags, dataLength, DATA_SIZE);
+        if (check != FeatureCheck.CARRY_ON) {
+            return check;
+        }
+        long size = migration.dataSize();
+        if (size < 0) {
+            return (int) size;
+        }
+        if (!UserMemory.mapped(argument, DATA, DATA_SIZE)) {
+            return -Errno.EFAULT.code();
+        }
+        UserMemory.putLong(argument, DATA, size);
+        return 0;
+    }
+}

@@ -1,0 +1,28 @@
+package io.github.vfio4j.emulation.mdev;
+
+import io.github.vfio4j.emulation.vfio.CoreDevice;
+import io.github.vfio4j.emulation.vfio.GroupMember;
+import io.github.vfio4j.emulation.vfio.IommuGroup;
+
+/**
+ * A mediated device: made by a driver, without a bus or an IOMMU behind it, but with a group.
+ *
+ * @param vfioDevice
+ *            what the VFIO core has of it
+ * @param group
+ *            its group, in which nothing else is
+ */
+public record MdevDevice(CoreDevice vfioDevice, IommuGroup group) implements GroupMember {
+
+    /** A new device in a group. */
+    public static MdevDevice create(MdevDriver driver, IommuGroup group) {
+        MdevDevice device = new MdevDevice(new CoreDevice(driver), group);
+        group.add(device);
+        return device;
+    }
+
+    @Override
+    public boolean isOwnedByHost() {
+        return false;
+    }
+}

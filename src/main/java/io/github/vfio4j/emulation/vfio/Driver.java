@@ -1,0 +1,30 @@
+package io.github.vfio4j.emulation.vfio;
+
+import io.github.vfio4j.emulation.feature.FeatureHost;
+import io.github.vfio4j.emulation.fs.CallContext;
+import java.lang.foreign.MemorySegment;
+
+/** What a VFIO driver does for the core with one device (struct vfio_device_ops). */
+public interface Driver extends FeatureHost {
+
+    /** The device's name in the kernel. */
+    String name();
+
+    /**
+     * Whether a text given to VFIO_GROUP_GET_DEVICE_FD names this device, and may open it: MATCH or NO_MATCH of
+     * {@link DeviceName}, or −errno.
+     */
+    int match(DeviceName text);
+
+    /** The first opening. */
+    void open();
+
+    /** The last closing. */
+    void close();
+
+    /** Any ioctl wakes the device before anything else. */
+    void wake();
+
+    /** Every ioctl that the core does not answer itself. */
+    int ioctl(CallContext call, int request, MemorySegment argument);
+}

@@ -1,0 +1,123 @@
+package io.github.vfio4j.emulation.vfio;
+
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.feature.Bar;
+import io.github.vfio4j.emulation.feature.LowPower;
+import io.github.vfio4j.emulation.feature.PfToken;
+import io.github.vfio4j.emulation.fs.CallContext;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Set;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+
+/** vfio-pci on one PCI function: what it keeps between probe and removal. */
+final class VfioPciDriver implements Driver {
+
+    private final KernelProfile profile;
+    private final PciFunction function;
+    private final @Nullable PfToken token;
+    private final LowPower lowPower;
+
+    VfioPciDriver(KernelProfile profile, PciFunction function, LongSupplier clock) {
+        this.profile = profile;
+        this.function = function;
+        token = function.isSriovCapable() ? new PfToken() : null;
+        lowPower = new LowPower(clock, () -> !function.hasVirtualFunctions());
+    }
+
+    @Override
+    public String name() {
+        return function.address().toString();
+    }
+
+    @Override
+    public int match(DeviceName text) {
+        int match = text.match(name());
+        if (match != DeviceName.MATCH) {
+            return match;
+        }
+        int error = checkToken(text.token());
+        return error != 0 ? error : DeviceName.MATCH;
+    }
+
+    /** The token rule, at every opening and not only the first (semantics §D.4). */
+    private int checkToken(byte @Nullable [] given) {
+        PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
+        if (ofPhysicalFunction != null) {
+            return ofPhysicalFunction.openVirtualFunction(given);
+        }
+        if (token != null) {
+            return token.openPhysicalFunction(given);
+        }
+        return given == null ? 0 : -Errno.EINVAL.code();
+    }
+
+    /** The token of a virtual function's owner, if that is bound to vfio-pci. */
+    private @Nullable PfToken tokenOfPhysicalFunction() {
+        PciFunction physicalFunction = function.physicalFunction();
+        VfioPciDriver owner = physicalFunction == null ? null : physicalFunction.vfioPci();
+        return owner == null ? null : owner.token;
+    }
+
+    @Override
+    public void open() {
+        PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
+        if (ofPhysicalFunction != null) {
+            ofPhysicalFunction.addUser();
+        }
+    }
+
+    @Override
+    public void close() {
+        lowPower.exit();
+        PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
+        if (ofPhysicalFunction != null) {
+            ofPhysicalFunction.removeUser();
+        }
+    }
+
+    @Override
+    public void wake() {
+        lowPower.access();
+    }
+
+    @Override
+    public int ioctl(CallContext call, int request, MemorySegment argument) {
+        return switch (request) {
+            case Requests.DEVICE_GET_INFO, Requests.DEVICE_GET_REGION_INFO, Requests.DEVICE_GET_IRQ_INFO,
+                    Requests.DEVICE_SET_IRQS, Requests.DEVICE_RESET, Requests.DEVICE_GET_PCI_HOT_RESET_INFO,
+                    Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
+                throw new NotModelledException("the device request 0x" + Integer.toHexString(request)
+                        + " (device information, interrupts, reset)");
+            default -> -Errno.ENOTTY.code();
+        };
+    }
+
+    @Override
+    public KernelProfile profile() {
+        return profile;
+    }
+
+    @Override
+    public Set<Integer> driverFeatures() {
+        return profile.pciFeatures();
+    }
+
+    @Override
+    public @Nullable PfToken pfToken() {
+        return token;
+    }
+
+    @Override
+    public LowPower lowPower() {
+        return lowPower;
+    }
+
+    @Override
+    public List<Bar> bars() {
+        return function.bars();
+    }
+}
