@@ -130,7 +130,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
 
     @Override
     public int eventfd(int initialValue, int flags) {
-        return EventFd.create(descriptors, initialValue, flags);
+        return EventFd.create(descriptors, initialValue, flags, kernel.profile().exactEventfdWrites());
     }
 
     @Override

@@ -1,14 +1,11 @@
 package io.github.vfio4j.emulation;
 
-import static io.github.vfio4j.backend.Fcntl.O_ACCMODE;
-import static io.github.vfio4j.backend.Fcntl.O_RDONLY;
-import static io.github.vfio4j.backend.Fcntl.O_WRONLY;
-
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
+import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.vfio.Container;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
 import io.github.vfio4j.emulation.mdev.MdevDevice;
@@ -49,26 +46,36 @@ final class FileTree {
 
     /** open(2). Only root may open groups and write to sysfs; /dev/vfio/vfio is for everybody. */
     int open(FdTable descriptors, boolean root, String path, int flags) {
-        boolean readable = (flags & O_ACCMODE) != O_WRONLY;
-        boolean writable = (flags & O_ACCMODE) != O_RDONLY;
+        // The descriptor first, then the file: where there is none left, it does not matter what the path is.
+        int fd = descriptors.reserve();
+        int result = fd < 0 ? fd : openAt(descriptors, fd, root, path, flags);
+        if (result < 0 && fd >= 0) {
+            descriptors.unreserve(fd);
+        }
+        return result;
+    }
+
+    private int openAt(FdTable descriptors, int fd, boolean root, String path, int flags) {
+        boolean readable = OpenFile.readable(flags);
+        boolean writable = OpenFile.writable(flags);
         if (path.equals("/dev/null")) {
-            return descriptors.open(new NullDevice(readable, writable));
+            return descriptors.install(fd, new NullDevice(readable, writable));
         }
         if (path.equals(DEV_VFIO + "vfio")) {
-            return descriptors.open(Container.open(profile, readable, writable));
+            return descriptors.install(fd, Container.open(profile, readable, writable));
         }
         IommuGroup group = group(path);
         if (group != null) {
-            return root ? group.open(descriptors, readable, writable) : -Errno.EACCES.code();
+            return root ? group.open(descriptors, fd, readable, writable) : -Errno.EACCES.code();
         }
         Attribute attribute = attribute(path);
         if (attribute == null) {
             return -Errno.ENOENT.code();
         }
-        if (writable && !root) {
+        if (writable && (!root || !attribute.writable())) {
             return -Errno.EACCES.code();
         }
-        return descriptors.open(new AttributeFile(readable, writable, attribute.show(), attribute.store()));
+        return descriptors.install(fd, new AttributeFile(readable, writable, attribute.show(), attribute.store()));
     }
 
     /**
@@ -116,13 +123,13 @@ final class FileTree {
         return group != null && group.hasFile() ? group : null;
     }
 
-    private record Attribute(Supplier<String> show, ToIntFunction<String> store) {
+    private record Attribute(boolean writable, Supplier<String> show, ToIntFunction<String> store) {
     }
 
     /** The attribute at a path; null if there is none. */
     private @Nullable Attribute attribute(String path) {
         if (path.equals(ENABLE_SRIOV)) {
-            return new Attribute(() -> bus.isSriovEnabled() ? "Y" : "N", this::storeEnableSriov);
+            return new Attribute(true, () -> bus.isSriovEnabled() ? "Y" : "N", this::storeEnableSriov);
         }
         PciPath pci = PciPath.parse(path);
         PciFunction function = pci == null ? null : bus.function(pci.address());
@@ -131,8 +138,8 @@ final class FileTree {
         }
         return switch (pci.name()) {
             case "sriov_totalvfs" ->
-                new Attribute(() -> Integer.toString(function.totalVfs()), AttributeFile::readOnly);
-            case "sriov_numvfs" -> new Attribute(() -> Integer.toString(function.virtualFunctions().size()),
+                new Attribute(false, () -> Integer.toString(function.totalVfs()), AttributeFile::readOnly);
+            case "sriov_numvfs" -> new Attribute(true, () -> Integer.toString(function.virtualFunctions().size()),
                     text -> storeNumVfs(function, text));
             default -> null;
         };
@@ -140,20 +147,21 @@ final class FileTree {
 
     /** A boolean module parameter, read as the kernel reads those. */
     private int storeEnableSriov(String text) {
-        if (!text.matches("(?i)[yt1].*|[nf0].*|o[nf].*")) {
+        if (!text.matches("(?is)[yt1].*|[nf0].*|o[nf].*")) {
             return -Errno.EINVAL.code();
         }
-        bus.enableSriov(text.matches("(?i)[yt1].*|on.*"));
+        bus.enableSriov(text.matches("(?is)[yt1].*|on.*"));
         return 0;
     }
 
-    /** An unsigned 16-bit number in decimal, octal or hexadecimal. */
-    private static int storeNumVfs(PciFunction function, String text) {
+    /** An unsigned 16-bit number in decimal, octal or hexadecimal; a newline may follow. */
+    private int storeNumVfs(PciFunction function, String written) {
+        String text = written.endsWith("\n") ? written.substring(0, written.length() - 1) : written;
         if (!text.matches("\\+?(0[xX][0-9a-fA-F]{1,15}|0[0-7]{0,15}|[1-9][0-9]{0,15})")) {
             return -Errno.EINVAL.code();
         }
         long count = Long.decode(text);
-        return count > 0xffff ? -Errno.ERANGE.code() : function.setNumVfs((int) count);
+        return count > 0xffff ? -profile.numVfsBeyond16Bits().code() : function.setNumVfs((int) count);
     }
 
     /** A path below a PCI function's directory in sysfs: which function, and the name behind it. */

@@ -3,62 +3,20 @@ package io.github.vfio4j.emulation;
 import static io.github.vfio4j.Errno.EBADF;
 import static io.github.vfio4j.Errno.EBADFD;
 import static io.github.vfio4j.Errno.EINVAL;
+import static io.github.vfio4j.Errno.ERANGE;
 
 import io.github.vfio4j.Errno;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
+import java.util.stream.Collectors;
 
 /**
- * Everything in which the emulated kernels differ, as data: one row a kernel, one component a difference. The code that
- * answers is the same for all of them.
- *
- * @param version
- *            the kernel's version, for example {@code 6.12}
- * @param featureIoctlInCore
- *            whether the VFIO core knows VFIO_DEVICE_FEATURE, and not only some drivers (semantics §A.1)
- * @param coreFeatures
- *            device features that the VFIO core judges itself, whatever the driver (semantics §A.3)
- * @param pciFeatures
- *            device features that reach vfio-pci's own callback (semantics §A.3, §B.7)
- * @param deviceOpenOrder
- *            the order of VFIO_GROUP_GET_DEVICE_FD (semantics §D.5)
- * @param negativeContainerFd
- *            the answer of VFIO_GROUP_SET_CONTAINER to a negative descriptor (semantics §E.2)
- * @param attachedGroupFirst
- *            whether VFIO_GROUP_SET_CONTAINER refuses a group that has a container before it looks the descriptor up;
- *            a negative one is refused even before that
- * @param notAContainer
- *            the answer of VFIO_GROUP_SET_CONTAINER to an open descriptor of another kind
- * @param dmaOwnership
- *            whether a group is claimed for user space at VFIO_GROUP_SET_CONTAINER; otherwise the drivers of its devices
- *            are inspected at every VFIO_GROUP_GET_STATUS and VFIO_GROUP_GET_DEVICE_FD
- * @param type1Extensions
- *            what type1 answers to VFIO_CHECK_EXTENSION before VFIO_SET_IOMMU (semantics §E.1)
- * @param type1ExtensionsOnceSet
- *            those that change with VFIO_SET_IOMMU
- * @param type1DirtyPages
- *            whether type1 has VFIO_IOMMU_DIRTY_PAGES
- * @param bitmapSupport
- *            what becomes of the bitmap of DMA_LOGGING_REPORT
- * @param mttyMigrates
- *            whether the sample driver mtty can migrate and log
+ * Everything in which the emulated kernels differ, as data; the code that answers is the same for all of them. The fields
+ * have the values of Linux 5.7, and each later kernel says what it does differently from the one before.
  */
-public record KernelProfile(String version, boolean featureIoctlInCore, Set<Integer> coreFeatures,
-        Set<Integer> pciFeatures, List<OpenStep> deviceOpenOrder, Errno negativeContainerFd, boolean attachedGroupFirst,
-        Errno notAContainer, boolean dmaOwnership, Map<Integer, Integer> type1Extensions,
-        Map<Integer, Integer> type1ExtensionsOnceSet, boolean type1DirtyPages, BitmapSupport bitmapSupport,
-        boolean mttyMigrates) {
-
-    /** What a kernel does with the bitmap of DMA_LOGGING_REPORT (semantics §B.4.3). */
-    public enum BitmapSupport {
-        /** Built without IOMMUFD_DRIVER: the report is refused. */
-        ABSENT,
-        /** The bitmap must be accessible, whether or not there is anything to report. */
-        PINNED_AT_ONCE,
-        /** A bitmap that is not accessible is silently not written. */
-        PINNED_WHEN_NEEDED
-    }
+public final class KernelProfile {
 
     /** A step of VFIO_GROUP_GET_DEVICE_FD. */
     public enum OpenStep {
@@ -72,33 +30,106 @@ public record KernelProfile(String version, boolean featureIoctlInCore, Set<Inte
         OPEN_DEVICE
     }
 
-    private static final List<OpenStep> NAME_FIRST = List.of(OpenStep.MATCH_NAME_AND_TOKEN, OpenStep.RESERVE_DESCRIPTOR,
-            OpenStep.CHECK_CONTAINER, OpenStep.OPEN_DEVICE);
+    /** What a kernel does with the bitmap of DMA_LOGGING_REPORT (semantics §B.4.3). */
+    public enum BitmapSupport {
+        /** Built without IOMMUFD_DRIVER: the report is refused. */
+        ABSENT,
+        /** The bitmap must be accessible, whether or not there is anything to report. */
+        PINNED_AT_ONCE,
+        /** A bitmap that is not accessible is silently not written. */
+        PINNED_WHEN_NEEDED
+    }
 
-    // Numbers of VFIO_CHECK_EXTENSION: 1 TYPE1, 3 TYPE1v2, 6 NESTING, 9 UNMAP_ALL, 10 UPDATE_VADDR.
+    private static final int DMA_BUF = 11;
+
+    private final String version;
+
+    private boolean featureIoctlInCore;
+    private Set<Integer> coreFeatures = Set.of();
+    private Set<Integer> pciFeatures = Set.of(0);
+    private List<OpenStep> deviceOpenOrder = List.of(OpenStep.CHECK_CONTAINER, OpenStep.MATCH_NAME_AND_TOKEN,
+            OpenStep.OPEN_DEVICE, OpenStep.RESERVE_DESCRIPTOR);
+    private Errno negativeContainerFd = EINVAL;
+    private boolean attachedGroupFirst = true;
+    private Errno notAContainer = EINVAL;
+    private boolean dmaOwnership;
+    private boolean goneGroups;
+    // VFIO_CHECK_EXTENSION: 1 TYPE1, 3 TYPE1v2, 6 NESTING, 9 UNMAP_ALL, 10 UPDATE_VADDR.
+    private Map<Integer, Integer> type1Extensions = Map.of(1, 1, 3, 1, 6, 1);
+    private Map<Integer, Integer> type1ExtensionsOnceSet = Map.of();
+    private boolean type1DirtyPages;
+    private boolean bindBeforeResume;
+    private BitmapSupport bitmapSupport = BitmapSupport.ABSENT;
+    private boolean mttyMigrates;
+    private boolean exactEventfdWrites;
+    private Errno numVfsBeyond16Bits = ERANGE;
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
-    public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7", false, Set.of(), Set.of(0),
-            List.of(OpenStep.CHECK_CONTAINER, OpenStep.MATCH_NAME_AND_TOKEN, OpenStep.OPEN_DEVICE,
-                    OpenStep.RESERVE_DESCRIPTOR),
-            EINVAL, true, EINVAL, false, Map.of(1, 1, 3, 1, 6, 1), Map.of(), false, BitmapSupport.ABSENT, false);
+    public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7");
 
     /** Linux 6.1. */
-    public static final KernelProfile LINUX_6_1 = new KernelProfile("6.1", true, Set.of(1, 2, 6, 7, 8),
-            Set.of(0, 3, 4, 5), NAME_FIRST, EBADF, false, EINVAL, true, Map.of(1, 1, 3, 1, 6, 1, 9, 1), Map.of(10, 1),
-            true, BitmapSupport.PINNED_AT_ONCE, false);
+    public static final KernelProfile LINUX_6_1 = LINUX_5_7.then("6.1", kernel -> {
+        kernel.featureIoctlInCore = true;
+        kernel.coreFeatures = Set.of(1, 2, 6, 7, 8);
+        kernel.pciFeatures = Set.of(0, 3, 4, 5);
+        kernel.deviceOpenOrder = List.of(OpenStep.MATCH_NAME_AND_TOKEN, OpenStep.RESERVE_DESCRIPTOR,
+                OpenStep.CHECK_CONTAINER, OpenStep.OPEN_DEVICE);
+        kernel.negativeContainerFd = EBADF;
+        kernel.attachedGroupFirst = false;
+        kernel.dmaOwnership = true;
+        kernel.goneGroups = true;
+        kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
+        kernel.type1ExtensionsOnceSet = Map.of(10, 1);
+        kernel.type1DirtyPages = true;
+        kernel.bitmapSupport = BitmapSupport.PINNED_AT_ONCE;
+        kernel.numVfsBeyond16Bits = EINVAL;
+    });
 
     /** Linux 6.12. */
-    public static final KernelProfile LINUX_6_12 = new KernelProfile("6.12", true, Set.of(1, 2, 6, 7, 8, 9),
-            Set.of(0, 3, 4, 5), NAME_FIRST, EBADF, false, EBADFD, true, Map.of(1, 1, 3, 1, 6, 1, 9, 1), Map.of(10, 1),
-            true, BitmapSupport.ABSENT, true);
+    public static final KernelProfile LINUX_6_12 = LINUX_6_1.then("6.12", kernel -> {
+        kernel.coreFeatures = Set.of(1, 2, 6, 7, 8, 9);
+        kernel.notAContainer = EBADFD;
+        kernel.bindBeforeResume = true;
+        kernel.bitmapSupport = BitmapSupport.ABSENT;
+        kernel.mttyMigrates = true;
+        kernel.exactEventfdWrites = true;
+    });
 
     /** Linux 7.2. */
-    public static final KernelProfile LINUX_7_2 = new KernelProfile("7.2", true, Set.of(1, 2, 6, 7, 8, 9, 12),
-            Set.of(0, 3, 4, 5, 11), NAME_FIRST, EBADF, false, EBADFD, true, Map.of(1, 1, 3, 1, 9, 1), Map.of(10, 1),
-            true, BitmapSupport.ABSENT, true);
+    public static final KernelProfile LINUX_7_2 = LINUX_6_12.then("7.2", kernel -> {
+        kernel.coreFeatures = Set.of(1, 2, 6, 7, 8, 9, 12);
+        kernel.pciFeatures = Set.of(0, 3, 4, 5, 11);
+        kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
+    });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
+
+    private KernelProfile(String version) {
+        this.version = version;
+    }
+
+    private KernelProfile then(String newVersion, Consumer<KernelProfile> changes) {
+        KernelProfile next = new KernelProfile(newVersion);
+        next.featureIoctlInCore = featureIoctlInCore;
+        next.coreFeatures = coreFeatures;
+        next.pciFeatures = pciFeatures;
+        next.deviceOpenOrder = deviceOpenOrder;
+        next.negativeContainerFd = negativeContainerFd;
+        next.attachedGroupFirst = attachedGroupFirst;
+        next.notAContainer = notAContainer;
+        next.dmaOwnership = dmaOwnership;
+        next.goneGroups = goneGroups;
+        next.type1Extensions = type1Extensions;
+        next.type1ExtensionsOnceSet = type1ExtensionsOnceSet;
+        next.type1DirtyPages = type1DirtyPages;
+        next.bindBeforeResume = bindBeforeResume;
+        next.bitmapSupport = bitmapSupport;
+        next.mttyMigrates = mttyMigrates;
+        next.exactEventfdWrites = exactEventfdWrites;
+        next.numVfsBeyond16Bits = numVfsBeyond16Bits;
+        changes.accept(next);
+        return next;
+    }
 
     /**
      * All emulated kernels.
@@ -122,6 +153,193 @@ public record KernelProfile(String version, boolean featureIoctlInCore, Set<Inte
         return ALL.stream().filter(profile -> profile.version.equals(version)).findFirst()
                 .orElseThrow(() -> new IllegalArgumentException("Linux " + version + " is not emulated; there are "
                         + ALL.stream().map(KernelProfile::version).toList()));
+    }
+
+    /**
+     * The kernel as it is when built with IOMMUFD_DRIVER, as kernels with the mlx5 or pds VFIO driver are: it can report
+     * DMA writes. Debian's stock kernels are built without. Kernels before 6.12 have no such option and are returned as
+     * they are.
+     *
+     * @return this kernel or that
+     */
+    public KernelProfile withIommufdDriver() {
+        return bitmapSupport == BitmapSupport.ABSENT && featureIoctlInCore
+                ? then(version, kernel -> kernel.bitmapSupport = BitmapSupport.PINNED_WHEN_NEEDED)
+                : this;
+    }
+
+    /**
+     * The kernel as it is when built without VFIO_PCI_DMABUF: it has no feature 11.
+     *
+     * @return this kernel or that
+     */
+    public KernelProfile withoutDmaBuf() {
+        return then(version, kernel -> kernel.pciFeatures = pciFeatures.stream().filter(index -> index != DMA_BUF)
+                .collect(Collectors.toUnmodifiableSet()));
+    }
+
+    /**
+     * The kernel's version.
+     *
+     * @return for example {@code 6.12}
+     */
+    public String version() {
+        return version;
+    }
+
+    /**
+     * Whether the VFIO core knows VFIO_DEVICE_FEATURE, and not only some drivers (semantics §A.1).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean featureIoctlInCore() {
+        return featureIoctlInCore;
+    }
+
+    /**
+     * Device features that the VFIO core judges itself, whatever the driver (semantics §A.3).
+     *
+     * @return their indices
+     */
+    public Set<Integer> coreFeatures() {
+        return coreFeatures;
+    }
+
+    /**
+     * Device features that reach vfio-pci's own callback (semantics §A.3, §B.7).
+     *
+     * @return their indices
+     */
+    public Set<Integer> pciFeatures() {
+        return pciFeatures;
+    }
+
+    /**
+     * The order of VFIO_GROUP_GET_DEVICE_FD (semantics §D.5).
+     *
+     * @return all steps
+     */
+    public List<OpenStep> deviceOpenOrder() {
+        return deviceOpenOrder;
+    }
+
+    /**
+     * The answer of VFIO_GROUP_SET_CONTAINER to a negative descriptor (semantics §E.2).
+     *
+     * @return its errno
+     */
+    public Errno negativeContainerFd() {
+        return negativeContainerFd;
+    }
+
+    /**
+     * Whether VFIO_GROUP_SET_CONTAINER refuses a group that has a container before it looks the descriptor up; a negative
+     * one is refused even before that.
+     *
+     * @return true on 5.7
+     */
+    public boolean attachedGroupFirst() {
+        return attachedGroupFirst;
+    }
+
+    /**
+     * The answer of VFIO_GROUP_SET_CONTAINER to an open descriptor of another kind.
+     *
+     * @return its errno
+     */
+    public Errno notAContainer() {
+        return notAContainer;
+    }
+
+    /**
+     * Whether a group is claimed for user space at VFIO_GROUP_SET_CONTAINER; otherwise the drivers of its devices are
+     * inspected at every VFIO_GROUP_GET_STATUS and VFIO_GROUP_GET_DEVICE_FD.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean dmaOwnership() {
+        return dmaOwnership;
+    }
+
+    /**
+     * Whether a group whose devices have gone is {@code ENODEV}; otherwise it goes on without them (semantics §E.2).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean goneGroups() {
+        return goneGroups;
+    }
+
+    /**
+     * What type1 answers to VFIO_CHECK_EXTENSION before VFIO_SET_IOMMU, where it is not 0 (semantics §E.1).
+     *
+     * @return answer by extension
+     */
+    public Map<Integer, Integer> type1Extensions() {
+        return type1Extensions;
+    }
+
+    /**
+     * Those answers that change with VFIO_SET_IOMMU.
+     *
+     * @return answer by extension
+     */
+    public Map<Integer, Integer> type1ExtensionsOnceSet() {
+        return type1ExtensionsOnceSet;
+    }
+
+    /**
+     * Whether type1 has VFIO_IOMMU_DIRTY_PAGES.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean type1DirtyPages() {
+        return type1DirtyPages;
+    }
+
+    /**
+     * Whether VFIO_DEVICE_BIND_IOMMUFD is dealt with before the device is resumed (semantics §A.1).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean bindBeforeResume() {
+        return bindBeforeResume;
+    }
+
+    /**
+     * What becomes of the bitmap of DMA_LOGGING_REPORT.
+     *
+     * @return by version and build
+     */
+    public BitmapSupport bitmapSupport() {
+        return bitmapSupport;
+    }
+
+    /**
+     * Whether the sample driver mtty can migrate and log DMA writes.
+     *
+     * @return true from 6.12 on
+     */
+    public boolean mttyMigrates() {
+        return mttyMigrates;
+    }
+
+    /**
+     * Whether a write to an eventfd has exactly 8 bytes (Linux 6.9), or at least that many.
+     *
+     * @return true from 6.12 on
+     */
+    public boolean exactEventfdWrites() {
+        return exactEventfdWrites;
+    }
+
+    /**
+     * The answer of sriov_numvfs to a number that does not fit 16 bits (changed in Linux 5.16).
+     *
+     * @return its errno
+     */
+    public Errno numVfsBeyond16Bits() {
+        return numVfsBeyond16Bits;
     }
 
     /** The kernel's name, for example {@code Linux 6.12}. */

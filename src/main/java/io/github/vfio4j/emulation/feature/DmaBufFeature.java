@@ -1,9 +1,5 @@
 package io.github.vfio4j.emulation.feature;
 
-import static io.github.vfio4j.backend.Fcntl.O_ACCMODE;
-import static io.github.vfio4j.backend.Fcntl.O_RDONLY;
-import static io.github.vfio4j.backend.Fcntl.O_WRONLY;
-
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
@@ -105,7 +101,12 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
     /** What the descriptor stands for. Of {@code open_flags} only the access mode reaches the file. */
     private static final class DmaBufFile extends OpenFile {
         DmaBufFile(int openFlags) {
-            super((openFlags & O_ACCMODE) != O_WRONLY, (openFlags & O_ACCMODE) != O_RDONLY);
+            super(readable(openFlags), writable(openFlags));
+        }
+
+        @Override
+        protected boolean isPositional() {
+            return false;
         }
     }
 }

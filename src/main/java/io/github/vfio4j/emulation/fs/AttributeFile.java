@@ -20,7 +20,7 @@ public final class AttributeFile extends OpenFile {
      * @param show
      *            makes the text, without the newline
      * @param store
-     *            takes a written text, trimmed; 0 or −errno
+     *            takes a written text as it is; 0 or −errno
      */
     public AttributeFile(boolean readable, boolean writable, Supplier<String> show, ToIntFunction<String> store) {
         super(readable, writable);
@@ -46,7 +46,7 @@ public final class AttributeFile extends OpenFile {
     @Override
     protected long doWrite(MemorySegment buffer) {
         byte[] text = buffer.toArray(ValueLayout.JAVA_BYTE);
-        int result = store.applyAsInt(new String(text, StandardCharsets.US_ASCII).trim());
+        int result = text.length == 0 ? 0 : store.applyAsInt(new String(text, StandardCharsets.US_ASCII));
         return result < 0 ? result : text.length;
     }
 

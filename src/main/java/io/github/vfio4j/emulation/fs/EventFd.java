@@ -12,33 +12,35 @@ import java.util.function.BooleanSupplier;
 /** An eventfd(2): a 64-bit counter that a device signals and a program reads. */
 public final class EventFd extends OpenFile {
 
-    /** The counter stops here; a write that would pass it waits. */
-    private static final long MAX = 0xffff_ffff_ffff_fffeL;
+    /** Out of reach for a write, which waits before it gets here; a signal that gets here shows the overflow. */
+    private static final long OVERFLOW = 0xffff_ffff_ffff_ffffL;
 
     private static final ValueLayout.OfLong COUNT = ValueLayout.JAVA_LONG_UNALIGNED;
 
     private final boolean semaphore;
     private final boolean nonBlocking;
+    private final boolean exactWrites;
     private long counter;
 
-    private EventFd(int initialValue, int flags) {
+    private EventFd(int initialValue, int flags, boolean exactWrites) {
         super(true, true);
+        this.exactWrites = exactWrites;
         counter = Integer.toUnsignedLong(initialValue);
         semaphore = (flags & EFD_SEMAPHORE) != 0;
         nonBlocking = (flags & EFD_NONBLOCK) != 0;
     }
 
     /** The system call: unknown flags are {@code EINVAL}. */
-    public static int create(FdTable descriptors, int initialValue, int flags) {
+    public static int create(FdTable descriptors, int initialValue, int flags, boolean exactWrites) {
         if ((flags & ~(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC)) != 0) {
             return -Errno.EINVAL.code();
         }
-        return descriptors.open(new EventFd(initialValue, flags));
+        return descriptors.open(new EventFd(initialValue, flags, exactWrites));
     }
 
     /** Adds one, as a device does. */
     public synchronized void signal() {
-        if (counter != MAX) {
+        if (counter != OVERFLOW) {
             counter++;
             notifyAll();
         }
@@ -67,14 +69,14 @@ public final class EventFd extends OpenFile {
 
     @Override
     protected synchronized long doWrite(MemorySegment buffer) {
-        if (buffer.byteSize() < Long.BYTES) {
+        if (exactWrites ? buffer.byteSize() != Long.BYTES : buffer.byteSize() < Long.BYTES) {
             return -Errno.EINVAL.code();
         }
         long added = buffer.get(COUNT, 0);
-        if (added == -1) {
+        if (added == OVERFLOW) {
             return -Errno.EINVAL.code();
         }
-        int error = await(() -> Long.compareUnsigned(MAX - counter, added) >= 0);
+        int error = await(() -> Long.compareUnsigned(OVERFLOW - counter, added) > 0);
         if (error != 0) {
             return error;
         }

@@ -1,5 +1,10 @@
 package io.github.vfio4j.emulation.fs;
 
+import static io.github.vfio4j.backend.Fcntl.O_ACCMODE;
+import static io.github.vfio4j.backend.Fcntl.O_RDONLY;
+import static io.github.vfio4j.backend.Fcntl.O_RDWR;
+import static io.github.vfio4j.backend.Fcntl.O_WRONLY;
+
 import io.github.vfio4j.Errno;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
@@ -40,6 +45,18 @@ public abstract class OpenFile {
     protected OpenFile(boolean readable, boolean writable) {
         this.readable = readable;
         this.writable = writable;
+    }
+
+    /** Whether a file opened with these flags can be read. The fourth access mode is neither reading nor writing. */
+    public static boolean readable(int flags) {
+        int mode = flags & O_ACCMODE;
+        return mode == O_RDONLY || mode == O_RDWR;
+    }
+
+    /** Whether a file opened with these flags can be written. */
+    public static boolean writable(int flags) {
+        int mode = flags & O_ACCMODE;
+        return mode == O_WRONLY || mode == O_RDWR;
     }
 
     /** Takes a use, unless the last one is gone already. */

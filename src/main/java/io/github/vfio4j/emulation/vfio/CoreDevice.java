@@ -1,5 +1,6 @@
 package io.github.vfio4j.emulation.vfio;
 
+import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.feature.FeatureDispatch;
 import io.github.vfio4j.emulation.fs.CallContext;
@@ -56,6 +57,9 @@ public final class CoreDevice {
 
         @Override
         public int ioctl(CallContext call, int request, MemorySegment argument) {
+            if (request == Requests.DEVICE_BIND_IOMMUFD && driver.profile().bindBeforeResume()) {
+                return -Errno.ENOTTY.code();
+            }
             driver.wake();
             return request == Requests.DEVICE_FEATURE && features != null
                     ? features.ioctl(call, argument)

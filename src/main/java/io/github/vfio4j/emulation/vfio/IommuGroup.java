@@ -31,6 +31,7 @@ public final class IommuGroup {
     private @Nullable Container container;
     private boolean groupFileOpen;
     private int openDeviceFiles;
+    private boolean gone;
 
     /** A group without members. */
     public IommuGroup(KernelProfile profile, int number) {
@@ -63,15 +64,30 @@ public final class IommuGroup {
         return members.stream().noneMatch(GroupMember::isOwnedByHost);
     }
 
-    /** open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed. */
-    public int open(FdTable descriptors, boolean readable, boolean writable) {
+    /** The last function has been removed: whoever has the file open is left with an empty shell. */
+    void membersGone() {
+        if (profile.goneGroups()) {
+            synchronized (this) {
+                gone = true;
+                leaveContainer();
+            }
+        }
+    }
+
+    /**
+     * open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed.
+     *
+     * @param fd
+     *            the descriptor reserved for it
+     */
+    public int open(FdTable descriptors, int fd, boolean readable, boolean writable) {
         synchronized (this) {
             if (isInUse()) {
                 return -Errno.EBUSY.code();
             }
             groupFileOpen = true;
         }
-        return descriptors.open(new GroupFile(readable, writable));
+        return descriptors.install(fd, new GroupFile(readable, writable));
     }
 
     private boolean isInUse() {
@@ -110,6 +126,9 @@ public final class IommuGroup {
         }
         int flags;
         synchronized (this) {
+            if (gone) {
+                return -Errno.ENODEV.code();
+            }
             flags = container != null ? CONTAINER_SET : 0;
             // A claimed group is viable by being claimed.
             flags |= isViable() || (profile.dmaOwnership() && container != null) ? VIABLE : 0;
@@ -126,25 +145,26 @@ public final class IommuGroup {
         if (fd < 0) {
             return -profile.negativeContainerFd().code();
         }
-        synchronized (this) {
-            if (profile.attachedGroupFirst() && container != null) {
-                return -Errno.EINVAL.code();
-            }
-            OpenFile file = call.descriptors().acquire(fd);
-            if (file == null) {
-                return -Errno.EBADF.code();
-            }
-            try {
-                return attach(file);
-            } finally {
+        // Taken and given back outside the lock: giving it back may be the end of another group's device.
+        OpenFile file = call.descriptors().acquire(fd);
+        try {
+            return attach(file);
+        } finally {
+            if (file != null) {
                 file.release();
             }
         }
     }
 
-    private int attach(OpenFile file) {
+    private synchronized int attach(@Nullable OpenFile file) {
+        if (file == null && !(profile.attachedGroupFirst() && container != null)) {
+            return -Errno.EBADF.code();
+        }
         if (container != null) {
             return -Errno.EINVAL.code();
+        }
+        if (gone) {
+            return -Errno.ENODEV.code();
         }
         if (!(file instanceof Container.ContainerFile containerFile)) {
             return -profile.notAContainer().code();

@@ -38,6 +38,7 @@ public final class IommuGroups {
         group.members().remove(member);
         if (group.members().isEmpty()) {
             groups.remove(group.number());
+            group.membersGone();
         }
     }
 }

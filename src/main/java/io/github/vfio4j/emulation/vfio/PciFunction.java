@@ -139,6 +139,9 @@ public final class PciFunction implements GroupMember {
             virtualFunctions.forEach(bus::remove);
             virtualFunctions = List.of();
         } else {
+            if (vfioPci != null) {
+                vfioPci.wake();
+            }
             createVirtualFunctions(count, vfioDevice != null ? VFIO_PCI : null);
         }
         return 0;
