@@ -121,7 +121,7 @@ debian_mirror() {
 # own, so that nothing of the machine's package state is read or changed and no rights are needed. What apt checks
 # (signature of the index, checksums of the packages) stays checked, against Debian's own keys.
 debian_apt() {
-    local suite="$1" command="$2" root mirror keyring
+    local suite="$1" command="$2" root mirror keyring source
     shift 2
     keyring="${DEBIAN_KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}"
     [[ -r "$keyring" ]] \
@@ -129,13 +129,20 @@ debian_apt() {
     mirror="$(debian_mirror)" || exit 1
     root="$(cache_dir "apt/$suite")"
     mkdir -p "$root/state/lists/partial" "$root/cache/archives/partial" "$root/etc"
-    printf 'deb [signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$suite" > "$root/etc/sources.list.$$"
-    mv "$root/etc/sources.list.$$" "$root/etc/sources.list"
-    # The sandbox user of apt has no access to a home directory, where the cache is.
+    source="deb [signed-by=$keyring] $mirror $suite main"
+    # Only when it changes: apt takes a file that is newer than its cache of the package lists as a reason to parse
+    # them again, which is a second or more for every call.
+    if [[ "$source" != "$(cat "$root/etc/sources.list" 2> /dev/null)" ]]; then
+        printf '%s\n' "$source" > "$root/etc/sources.list.$$"
+        mv "$root/etc/sources.list.$$" "$root/etc/sources.list"
+    fi
+    # The sandbox user of apt has no access to a home directory, where the cache is. Container images turn off the cache
+    # of the package lists.
     "$command" \
         -o Dir::Etc::sourcelist="$root/etc/sources.list" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null \
         -o Dir::State="$root/state" -o Dir::State::status=/dev/null -o Dir::Cache="$root/cache" \
+        -o Dir::Cache::pkgcache=pkgcache.bin -o Dir::Cache::srcpkgcache=srcpkgcache.bin \
         -o APT::Sandbox::User="$(id -un)" -o APT::Get::AllowUnauthenticated=false -q "$@"
 }
 

@@ -4,6 +4,7 @@ import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
+import java.util.function.BooleanSupplier;
 
 /**
  * An owned file descriptor, guarded so that no call reaches the number after it was closed: the kernel gives it to the
@@ -31,6 +32,9 @@ final class Descriptor {
 
     /** Calls under way in the lower bits, and whether closing has begun in the highest. */
     private volatile int state;
+
+    /** Whether the number is free again. */
+    private boolean gone;
 
     Descriptor(IoctlBackend backend, int fd, String name) {
         this.backend = backend;
@@ -79,27 +83,33 @@ final class Descriptor {
         }
     }
 
-    boolean isClosed() {
-        return state < 0;
-    }
-
     /**
-     * Closes the descriptor once, however often it is called, and returns when no call is under way any more.
+     * Closes the descriptor once, however often it is called, and returns when no call is under way any more and the
+     * number is free, whoever of several closers does it: what comes after may rely on it.
      *
      * @throws VfioException
      *             if close(2) reports an error; the descriptor is gone all the same
      */
     void close() throws VfioException {
-        if (((int) STATE.getAndBitwiseOr(this, CLOSED) & CLOSED) != 0) {
+        boolean first = ((int) STATE.getAndBitwiseOr(this, CLOSED) & CLOSED) == 0;
+        if (!first) {
+            await(() -> gone);
             return;
         }
-        awaitCalls();
-        Verdict.check("close " + name, backend.close(fd));
+        await(() -> state == CLOSED);
+        try {
+            Verdict.check("close " + name, backend.close(fd));
+        } finally {
+            synchronized (this) {
+                gone = true;
+                notifyAll();
+            }
+        }
     }
 
-    private synchronized void awaitCalls() {
+    private synchronized void await(BooleanSupplier condition) {
         boolean interrupted = false;
-        while (state != CLOSED) {
+        while (!condition.getAsBoolean()) {
             try {
                 wait();
             } catch (InterruptedException e) {

@@ -3,6 +3,7 @@ package io.github.vfio4j;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -11,14 +12,17 @@ import org.jspecify.annotations.Nullable;
  */
 final class Diagnosis {
 
+    private static final String VFIO_PCI = "vfio-pci";
+    private static final String NO_FUNCTION = "There is no PCI function at this address; 'lspci -D' lists those there"
+            + " are";
+
     private Diagnosis() {
     }
 
     /** The function has no IOMMU group, perhaps because it does not exist. */
     static VfioException noIommuGroup(PciDevice function) {
         if (!function.exists()) {
-            return new VfioException("open " + function, Errno.ENODEV,
-                    "There is no PCI function at this address; 'lspci -D' lists those there are");
+            return new VfioException("open " + function, Errno.ENODEV, NO_FUNCTION);
         }
         return new VfioException("open " + function, null, "The function is in no IOMMU group: turn the IOMMU on in the"
                 + " firmware and boot with intel_iommu=on or amd_iommu=on");
@@ -26,7 +30,7 @@ final class Diagnosis {
 
     /** open(2) of /dev/vfio/N. */
     static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) {
-        String bind = function == null ? "None of the group's functions is bound to vfio-pci" : notBound(function);
+        String bind = function == null ? "None of the group's functions is bound to vfio-pci" : noGroup(path, function);
         return Map.of(Errno.ENOENT, bind, Errno.ENODEV, bind, Errno.EBUSY,
                 "The group is in use: one process at a time can have it open ('fuser -v " + path + "' shows which)",
                 Errno.EACCES, noAccess(path), Errno.EPERM, noAccess(path));
@@ -34,6 +38,29 @@ final class Diagnosis {
 
     private static String noAccess(String path) {
         return "This user may not open the group: 'chown $USER " + path + "' as root gives it to you";
+    }
+
+    private static String noGroup(String path, PciDevice function) {
+        return isBound(function)
+                ? function + " is bound to vfio-pci, but its group's file is not here: hand it to the container this"
+                        + " runs in ('docker run --device " + path + "' for one)"
+                : notBound(function);
+    }
+
+    private static String noDevice(PciDevice function, int group) {
+        OptionalInt ownGroup = function.iommuGroup();
+        if (!function.exists()) {
+            return NO_FUNCTION;
+        }
+        if (ownGroup.isPresent() && ownGroup.getAsInt() != group) {
+            return function + " is not in group " + group + " but in group " + ownGroup.getAsInt()
+                    + ": open it through that one";
+        }
+        return isBound(function) ? "vfio-pci has no device for it; see dmesg" : notBound(function);
+    }
+
+    private static boolean isBound(PciDevice function) {
+        return function.driver().filter(VFIO_PCI::equals).isPresent();
     }
 
     private static String notBound(PciDevice function) {
@@ -62,7 +89,7 @@ final class Diagnosis {
     }
 
     /** VFIO_GROUP_GET_DEVICE_FD. */
-    static Map<Errno, String> deviceOpen(PciDevice function, boolean tokenGiven) {
+    static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) {
         Map<Errno, String> remedies = new HashMap<>();
         Optional<PciAddress> physicalFunction = function.physicalFunction();
         String whose = physicalFunction.map(pf -> "that of its physical function " + pf)
@@ -78,7 +105,7 @@ final class Diagnosis {
                 ? "The function takes no VF token: it is no SR-IOV function with its physical function on vfio-pci."
                         + " Open it without one"
                 : "Its group is not viable or has left its container");
-        remedies.put(Errno.ENODEV, notBound(function));
+        remedies.put(Errno.ENODEV, noDevice(function, group));
         return remedies;
     }
 }

@@ -7,6 +7,7 @@ import io.github.vfio4j.feature.FeatureSupport;
 import java.util.EnumSet;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -34,11 +35,16 @@ final class Verdict {
 
     /** The same, with what to do about some errors. */
     static int check(String operation, int result, Map<Errno, String> remedies) throws VfioException {
+        return check(operation, result, () -> remedies);
+    }
+
+    /** The same, for remedies that take calls of their own to find out. */
+    static int check(String operation, int result, Supplier<Map<Errno, String>> remedies) throws VfioException {
         if (result >= 0) {
             return result;
         }
         Errno errno = Errno.ofResult(result);
-        throw new VfioException(operation, errno, remedies.getOrDefault(errno, general(errno)));
+        throw new VfioException(operation, errno, remedies.get().getOrDefault(errno, general(errno)));
     }
 
     /** The result of a feature request. */

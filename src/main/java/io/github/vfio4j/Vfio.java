@@ -80,13 +80,22 @@ public final class Vfio {
                 Map.of(Errno.ENOENT, load, Errno.ENODEV, load, Errno.EACCES,
                         "The file should have mode 0666; try 'chmod 666 " + path + "'"));
         Descriptor descriptor = new Descriptor(backend, fd, "container");
-        int version = descriptor.ioctl(vfio_h.VFIO_GET_API_VERSION(), MemorySegment.NULL);
+        try {
+            checkVersion(descriptor);
+        } catch (VfioException | RuntimeException e) {
+            Closing.after(e, descriptor::close);
+            throw e;
+        }
+        return new VfioContainer(backend, descriptor);
+    }
+
+    private static void checkVersion(Descriptor container) throws VfioException {
+        int version = Verdict.check("VFIO_GET_API_VERSION",
+                container.ioctl(vfio_h.VFIO_GET_API_VERSION(), MemorySegment.NULL));
         if (version != vfio_h.VFIO_API_VERSION()) {
-            descriptor.close();
             throw new VfioException("VFIO_GET_API_VERSION answered " + version, null,
                     "This library speaks version " + vfio_h.VFIO_API_VERSION() + ", which is that of every Linux");
         }
-        return new VfioContainer(backend, descriptor);
     }
 
     /**

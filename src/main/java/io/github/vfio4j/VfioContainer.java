@@ -22,6 +22,7 @@ public final class VfioContainer implements AutoCloseable {
     private final IoctlBackend backend;
     private final Descriptor descriptor;
     private final Map<Integer, VfioGroup> groups = new TreeMap<>();
+    private boolean closing;
 
     VfioContainer(IoctlBackend backend, Descriptor descriptor) {
         this.backend = backend;
@@ -62,6 +63,7 @@ public final class VfioContainer implements AutoCloseable {
     }
 
     private synchronized VfioDevice open(PciAddress address, @Nullable VfToken token) throws VfioException {
+        requireOpen();
         PciDevice function = new PciDevice(new Sysfs(backend), address);
         int number = function.iommuGroup().orElseThrow(() -> Diagnosis.noIommuGroup(function));
         VfioGroup group = groups.get(number);
@@ -83,8 +85,16 @@ public final class VfioContainer implements AutoCloseable {
      *             use, {@code EACCES} without the right to, {@code EPERM} if it is not viable
      */
     public synchronized VfioGroup openGroup(int number) throws VfioException {
+        requireOpen();
         VfioGroup group = groups.get(number);
         return group != null ? group.keepOpen() : join(number, false, null);
+    }
+
+    /** What was opened from here on would be left open by {@link #close}, which has its list already. */
+    private void requireOpen() {
+        if (closing) {
+            throw new IllegalStateException(descriptor.name() + " is closed; open it again to use it");
+        }
     }
 
     private VfioGroup join(int number, boolean forItsDevices, @Nullable PciDevice function) throws VfioException {
@@ -144,6 +154,7 @@ public final class VfioContainer implements AutoCloseable {
     public void close() throws VfioException {
         List<Closing.Part> parts = new ArrayList<>();
         synchronized (this) {
+            closing = true;
             groups.values().forEach(group -> parts.add(group::close));
         }
         parts.add(descriptor::close);

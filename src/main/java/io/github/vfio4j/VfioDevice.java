@@ -28,7 +28,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      * A device on an open descriptor.
      *
      * @param afterwards
-     *            closed after the device
+     *            closed after the device, as often as that is
      */
     VfioDevice(Descriptor descriptor, Closing.Part afterwards) {
         this.descriptor = descriptor;
@@ -106,9 +106,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      */
     @Override
     public void close() throws VfioException {
-        if (!descriptor.isClosed()) {
-            Closing.all(List.of(descriptor::close, afterwards));
-        }
+        Closing.all(List.of(descriptor::close, afterwards));
     }
 
     /** The device's name, for example {@code device 0000:01:00.0}. */

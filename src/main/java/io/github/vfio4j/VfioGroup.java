@@ -55,7 +55,7 @@ public final class VfioGroup implements AutoCloseable {
             @Nullable PciDevice function) throws VfioException {
         String path = "/dev/vfio/" + number;
         int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_RDWR | Fcntl.O_CLOEXEC),
-                Diagnosis.groupOpen(path, function));
+                () -> Diagnosis.groupOpen(path, function));
         return new VfioGroup(container, backend, number, new Descriptor(backend, fd, "group " + number), forItsDevices);
     }
 
@@ -71,7 +71,7 @@ public final class VfioGroup implements AutoCloseable {
             }
             Verdict.check("VFIO_GROUP_SET_CONTAINER of group " + number,
                     descriptor.ioctl(VFIO_GROUP_SET_CONTAINER(), arena.allocateFrom(ValueLayout.JAVA_INT, containerFd)),
-                    Diagnosis.setContainer(number));
+                    () -> Diagnosis.setContainer(number));
         }
     }
 
@@ -110,11 +110,11 @@ public final class VfioGroup implements AutoCloseable {
             }
             try {
                 int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + function, getDeviceFd(function.address(), token),
-                        Diagnosis.deviceOpen(function, token != null));
+                        () -> Diagnosis.deviceOpen(function, number, token != null));
                 Descriptor device = new Descriptor(backend, fd, "device " + function);
                 devices.add(device);
                 return new VfioDevice(device, () -> deviceClosed(device));
-            } catch (VfioException e) {
+            } catch (VfioException | RuntimeException e) {
                 Closing.after(e, this::closeIfUnused);
                 throw e;
             }

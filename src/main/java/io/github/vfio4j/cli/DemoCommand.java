@@ -9,11 +9,11 @@ import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
-import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureSupport;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -35,7 +35,7 @@ final class DemoCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private CommandSpec spec;
 
-    @Option(names = "--kernel", paramLabel = "V", description = "which kernel to emulate: 5.7, 6.1, 6.12 or 7.2")
+    @Option(names = "--kernel", paramLabel = "V", description = "which kernel to emulate: 5.7, 6.1, 6.12 or 7.2, the default")
     private @Nullable KernelProfile profile;
 
     @ArgGroup(exclusive = false)
@@ -64,7 +64,7 @@ final class DemoCommand implements Callable<Integer> {
                 throw new ParameterException(spec.commandLine(),
                         "--kernel chooses what to emulate: leave --native out");
             }
-            return run(NativeBackend.create(), nativeDevices.physicalFunction, nativeDevices.virtualFunction);
+            return run(Main.realKernel(spec), nativeDevices.physicalFunction, nativeDevices.virtualFunction);
         }
         return run(ExampleMachine.boot(profile == null ? KernelProfile.LINUX_7_2 : profile).newProcess(),
                 ExampleMachine.PHYSICAL_FUNCTION, null);
@@ -74,7 +74,7 @@ final class DemoCommand implements Callable<Integer> {
             throws VfioException {
         Vfio vfio = Vfio.using(backend);
         PciDevice owner = vfio.pciDevice(physicalFunction);
-        say("VF token demo on " + backend + (backend instanceof NativeBackend ? "" : " (no hardware involved)"));
+        say("VF token demo on " + backend + (nativeDevices != null ? "" : " (no hardware involved)"));
         VfToken token = VfToken.random();
         try (VfioContainer container = vfio.openContainer();
                 VfioDevice device = container.openDevice(physicalFunction)) {
@@ -92,8 +92,14 @@ final class DemoCommand implements Callable<Integer> {
             }
             try {
                 PciAddress virtualFunction = wanted != null ? wanted : owner.virtualFunction(0).orElseThrow();
-                step(created ? "enable a virtual function" : "use an existing virtual function", virtualFunction
-                        + ", IOMMU group " + vfio.pciDevice(virtualFunction).iommuGroup().orElseThrow());
+                PciDevice used = vfio.pciDevice(virtualFunction);
+                if (!used.physicalFunction().equals(Optional.of(physicalFunction))) {
+                    throw new VfioException("use " + virtualFunction, Errno.ENODEV,
+                            "It is not a virtual function of " + physicalFunction + ", as "
+                                    + owner.virtualFunction(0).orElseThrow() + " is; leave --vf out to use that");
+                }
+                step(created ? "enable a virtual function" : "use an existing virtual function",
+                        virtualFunction + ", IOMMU group " + used.iommuGroup().orElseThrow());
                 step("open it without a token", refusal(container, virtualFunction, null));
                 step("open it with a wrong token", refusal(container, virtualFunction, VfToken.random()));
                 try (VfioDevice user = container.openDevice(virtualFunction, token)) {

@@ -4,12 +4,12 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.VfToken;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
-import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureOperation;
@@ -47,7 +47,7 @@ final class FeaturesCommand implements Callable<Integer> {
     @Option(names = "--emulated", description = "ask the emulated kernel instead of the real one")
     private boolean emulated;
 
-    @Option(names = "--kernel", paramLabel = "V", description = "which kernel to emulate: 5.7, 6.1, 6.12 or 7.2")
+    @Option(names = "--kernel", paramLabel = "V", description = "which kernel to emulate: 5.7, 6.1, 6.12 or 7.2, the default")
     private @Nullable KernelProfile profile;
 
     @Option(names = "--json", description = "print JSON")
@@ -68,8 +68,9 @@ final class FeaturesCommand implements Callable<Integer> {
             throw new VfioException("open " + device, Errno.ENODEV,
                     "The emulated machine has " + ExampleMachine.DEVICES);
         }
-        IoctlBackend backend = machine == null ? NativeBackend.create() : machine.newProcess();
-        List<FeatureSupport> features = probe(Vfio.using(backend));
+        VfToken given = token == null ? null : token.read(spec);
+        IoctlBackend backend = machine == null ? Main.realKernel(spec) : machine.newProcess();
+        List<FeatureSupport> features = probe(Vfio.using(backend), given);
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
             printJson(out, machine == null ? System.getProperty("os.version") : machine.profile().version(), features);
@@ -80,11 +81,9 @@ final class FeaturesCommand implements Callable<Integer> {
         return 0;
     }
 
-    private List<FeatureSupport> probe(Vfio vfio) throws VfioException {
+    private List<FeatureSupport> probe(Vfio vfio, @Nullable VfToken given) throws VfioException {
         try (VfioContainer container = vfio.openContainer();
-                VfioDevice open = token == null
-                        ? container.openDevice(device)
-                        : container.openDevice(device, token.read(spec.commandLine()))) {
+                VfioDevice open = given == null ? container.openDevice(device) : container.openDevice(device, given)) {
             return open.probeAll();
         }
     }

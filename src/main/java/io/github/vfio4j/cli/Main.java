@@ -3,14 +3,23 @@ package io.github.vfio4j.cli;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfioException;
+import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.KernelProfile;
+import java.io.InputStream;
 import java.io.PrintWriter;
+import java.util.List;
 import java.util.Set;
+import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.TypeConversionException;
+import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code vfio4j}. */
 @Command(name = "vfio4j", mixinStandardHelpOptions = true, version = "vfio4j 0.1.0-SNAPSHOT", description = "Linux VFIO device features from the command line, on the real kernel or an emulated one.", subcommands = {
@@ -29,7 +38,22 @@ public final class Main {
     private static final Set<Errno> ABSENT = Set.of(Errno.ENOENT, Errno.ENODEV, Errno.EBUSY);
     private static final Set<Errno> FORBIDDEN = Set.of(Errno.EACCES, Errno.EPERM);
 
-    private Main() {
+    /** What a VF token looks like, anywhere in a text. */
+    private static final Pattern TOKEN = Pattern.compile("\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}");
+
+    /** What picocli puts before the problem; of it only the name of the option or parameter is kept. */
+    private static final Pattern PREAMBLE = Pattern.compile(
+            "^(?:Error: |Invalid value for (?:option '([^']+)'|positional parameter at index 0 \\(([^)]+)\\))(?=: ))");
+
+    /** The name in an unknown option, without a value. */
+    private static final Pattern OPTION = Pattern.compile("--?[a-zA-Z][a-z-]*");
+
+    private final Supplier<? extends IoctlBackend> realKernel;
+    private final InputStream stdin;
+
+    private Main(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
+        this.realKernel = realKernel;
+        this.stdin = stdin;
     }
 
     /**
@@ -42,7 +66,7 @@ public final class Main {
         // The logger the -cli jar brings says everything it is told; a command's own output says what matters.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel",
                 System.getProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn"));
-        System.exit(commandLine().execute(arguments));
+        System.exit(commandLine(NativeBackend::create, System.in).execute(arguments));
     }
 
     /**
@@ -57,14 +81,37 @@ public final class Main {
      * @return the exit code
      */
     public static int run(PrintWriter out, PrintWriter err, String... arguments) {
-        return commandLine().setOut(out).setErr(err).execute(arguments);
+        return commandLine(NativeBackend::create, System.in).setOut(out).setErr(err).execute(arguments);
     }
 
-    /** The command line as it is parsed and run, for tests too. */
-    static CommandLine commandLine() {
-        return new CommandLine(new Main()).registerConverter(PciAddress.class, argument(PciAddress::parse))
+    /**
+     * The command line.
+     *
+     * @param realKernel
+     *            where commands that don't ask for the emulated kernel go; called at most once
+     * @param stdin
+     *            standard input
+     */
+    static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
+        // A file of arguments would be quoted in messages, and the only files there are here hold tokens.
+        return new CommandLine(new Main(realKernel, stdin)).setExpandAtFiles(false)
+                .registerConverter(PciAddress.class, argument(PciAddress::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
+    }
+
+    /** The real kernel, for a command below this one. */
+    static IoctlBackend realKernel(CommandSpec command) {
+        return root(command).realKernel.get();
+    }
+
+    /** Standard input, for a command below this one. */
+    static InputStream stdin(CommandSpec command) {
+        return root(command).stdin;
+    }
+
+    private static Main root(CommandSpec command) {
+        return (Main) command.root().userObject();
     }
 
     private static <T> CommandLine.ITypeConverter<T> argument(CommandLine.ITypeConverter<T> parse) {
@@ -78,20 +125,49 @@ public final class Main {
     }
 
     private static int badUsage(ParameterException e, String[] arguments) {
-        String command = e.getCommandLine().getCommandSpec().qualifiedName();
-        e.getCommandLine().getErr().println("vfio4j: " + e.getMessage() + " ('" + command + " --help' explains)");
+        CommandSpec command = e.getCommandLine().getCommandSpec();
+        printError(e.getCommandLine(), problem(e, command) + " ('" + command.qualifiedName() + " --help' explains)");
         return USAGE;
+    }
+
+    /** Never repeats what may be a token: who gives one as an argument by mistake need not find it in a log as well. */
+    private static String problem(ParameterException e, CommandSpec command) {
+        String tokens = command.findOption("--stdin") == null
+                ? ""
+                : ". A VF token is read with --file or --stdin, never from the arguments, which every user of the machine"
+                        + " can see";
+        String commands = String.join(", ", command.subcommands().keySet());
+        if (e instanceof UnmatchedArgumentException unmatched) {
+            List<String> words = unmatched.getUnmatched();
+            return words.stream().map(OPTION::matcher).filter(Matcher::lookingAt).findFirst()
+                    .map(option -> "There is no option " + option.group())
+                    .orElse(commands.isEmpty()
+                            ? "There is an argument too many"
+                            : "There is no such command; there are " + commands)
+                    + (words.stream().allMatch(OPTION.asMatchPredicate()) ? "" : tokens);
+        }
+        if (!commands.isEmpty()) {
+            return "Say what to do: " + commands;
+        }
+        String message = String.valueOf(e.getMessage());
+        return TOKEN.matcher(message).find()
+                ? "There is a VF token where something else belongs" + tokens
+                : PREAMBLE.matcher(message).replaceFirst("$1$2");
+    }
+
+    /** One line whatever the message has in it: arguments may hold line ends and control sequences. */
+    private static void printError(CommandLine commandLine, String message) {
+        commandLine.getErr().println("vfio4j: " + message.replaceAll("\\p{Cntrl}+", " "));
     }
 
     /** One line for what can go wrong; a stack trace only for what should not be possible. */
     private static int failed(Exception e, CommandLine commandLine, ParseResult parsed) throws Exception {
-        PrintWriter err = commandLine.getErr();
         if (e instanceof VfioException refusal) {
-            err.println("vfio4j: " + refusal.getMessage());
+            printError(commandLine, String.valueOf(e.getMessage()));
             return refusal.errno().map(Main::exitCode).orElse(UNAVAILABLE);
         }
         if (e instanceof UnsupportedOperationException) {
-            err.println("vfio4j: " + e.getMessage());
+            printError(commandLine, String.valueOf(e.getMessage()));
             return UNAVAILABLE;
         }
         throw e;

@@ -14,19 +14,11 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
 /** {@code vfio4j token}. */
-@Command(name = "token", mixinStandardHelpOptions = true, description = "Sets or checks the VF token on the real kernel.", subcommands = {
-        TokenCommand.Set.class, TokenCommand.Check.class})
-final class TokenCommand implements Callable<Integer> {
-
-    @Spec
-    @SuppressWarnings("NullAway.Init") // picocli injects it
-    private CommandSpec spec;
-
-    @Override
-    public Integer call() {
-        spec.commandLine().usage(spec.commandLine().getErr());
-        return 2;
-    }
+@Command(name = "token", mixinStandardHelpOptions = true, description = "Sets or checks the VF token on the real kernel.", footer = {
+        "", "For example:", "  (umask 077; uuidgen > vf-token)", "  vfio4j token set 0000:01:00.0 --file vf-token",
+        "  vfio4j token check 0000:01:00.1 --file vf-token"}, subcommands = {TokenCommand.Set.class,
+                TokenCommand.Check.class})
+final class TokenCommand {
 
     /** {@code vfio4j token set}. */
     @Command(name = "set", mixinStandardHelpOptions = true, description = {
@@ -48,8 +40,8 @@ final class TokenCommand implements Callable<Integer> {
 
         @Override
         public Integer call() throws VfioException {
-            var value = token.read(spec.commandLine());
-            try (VfioContainer container = Vfio.open().openContainer();
+            var value = token.read(spec);
+            try (VfioContainer container = Vfio.using(Main.realKernel(spec)).openContainer();
                     VfioDevice device = container.openDevice(physicalFunction)) {
                 VfTokenFeature feature = device.vfToken().orElseThrow(() -> new VfioException(
                         "set the VF token of " + physicalFunction, null,
@@ -80,8 +72,8 @@ final class TokenCommand implements Callable<Integer> {
 
         @Override
         public Integer call() throws VfioException {
-            var value = token.read(spec.commandLine());
-            try (VfioContainer container = Vfio.open().openContainer();
+            var value = token.read(spec);
+            try (VfioContainer container = Vfio.using(Main.realKernel(spec)).openContainer();
                     VfioDevice device = container.openDevice(virtualFunction, value)) {
                 spec.commandLine().getOut().println("VF token accepted: it opens " + device);
             }

@@ -31,6 +31,9 @@ public final class FeatureRequest {
     /** Bytes before the data. */
     private static final long HEADER = vfio_device_feature.sizeof();
 
+    /** More than any feature takes, and the most that is certain to fit argsz and a signed size. */
+    private static final long MAX_PAYLOAD = Integer.MAX_VALUE - HEADER;
+
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
     private final MemorySegment segment;
@@ -247,8 +250,14 @@ public final class FeatureRequest {
          * @param bytes
          *            size of the data
          * @return this builder
+         * @throws IllegalArgumentException
+         *             if it is negative or argsz can't say it
          */
         public Builder payloadSize(long bytes) {
+            if (bytes < 0 || bytes > MAX_PAYLOAD) {
+                throw new IllegalArgumentException(
+                        "A request carries 0 to " + MAX_PAYLOAD + " bytes of data, not " + bytes);
+            }
             payloadSize = bytes;
             return this;
         }
@@ -279,7 +288,8 @@ public final class FeatureRequest {
          * @throws IllegalStateException
          *             if no operation, or GET and SET together without PROBE, were asked for, or the arena is closed
          * @throws IllegalArgumentException
-         *             if there is less data than the feature needs, or the memory is on the heap
+         *             if there is less data than the feature needs, or the memory is on the heap, not aligned to 8 bytes
+         *             or too small
          */
         public FeatureRequest allocate(SegmentAllocator allocator) {
             if (!probe && operations.isEmpty()) {
@@ -301,11 +311,7 @@ public final class FeatureRequest {
                 throw new IllegalArgumentException(feature + " needs at least " + minimum + " bytes of data, not "
                         + size + ": pass a larger payloadSize, or none to get the minimum");
             }
-            MemorySegment segment = allocator.allocate(HEADER + size, Long.BYTES).fill((byte) 0);
-            if (!segment.isNative()) {
-                throw new IllegalArgumentException("The " + feature
-                        + " request must be in native memory, where the kernel can reach it: allocate it in an Arena");
-            }
+            MemorySegment segment = bytes(allocator, HEADER + size).fill((byte) 0);
             int flags = feature.index() | (probe ? VFIO_DEVICE_FEATURE_PROBE() : 0);
             for (FeatureOperation operation : operations) {
                 flags |= operation.flag();
@@ -318,6 +324,24 @@ public final class FeatureRequest {
             }
             return request;
         }
+    }
+
+    private static MemorySegment bytes(SegmentAllocator allocator, long size) {
+        MemorySegment segment;
+        try {
+            segment = allocator.allocate(size, Long.BYTES);
+        } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+            throw new IllegalArgumentException(needs(size), e);
+        }
+        if (!segment.isNative()) {
+            throw new IllegalArgumentException(needs(size));
+        }
+        return segment;
+    }
+
+    private static String needs(long size) {
+        return "This request needs " + size + " bytes of native memory, aligned to 8, where the kernel can reach it:"
+                + " allocate it in an Arena, or in a larger segment of one";
     }
 
     private record Payload<T>(PayloadCodec<T> codec, T value) {
