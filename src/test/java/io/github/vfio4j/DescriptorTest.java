@@ -179,7 +179,7 @@ class DescriptorTest {
         awaitUninterruptibly(gate.entered);
         Thread closer = close(descriptor, closed);
         awaitWaiting(closer);
-        assertThatIllegalStateException().isThrownBy(() -> descriptor.ioctl(GET_API_VERSION, MemorySegment.NULL));
+        assertThatIllegalStateException().isThrownBy(descriptor::enter);
         assertThat(process.openDescriptors()).isEqualTo(4);
         assertThat(closed).hasValue(0);
         gate.open.countDown();
