@@ -16,7 +16,7 @@ import java.util.stream.Collectors;
  * Everything in which the emulated kernels differ, as data; the code that answers is the same for all of them. The fields
  * have the values of Linux 5.7, and each later kernel says what it does differently from the one before.
  */
-public final class KernelProfile {
+public final class KernelProfile implements Cloneable {
 
     /** A step of VFIO_GROUP_GET_DEVICE_FD. */
     public enum OpenStep {
@@ -42,7 +42,7 @@ public final class KernelProfile {
 
     private static final int DMA_BUF = 11;
 
-    private final String version;
+    private String version;
 
     private boolean featureIoctlInCore;
     private Set<Integer> coreFeatures = Set.of();
@@ -108,27 +108,16 @@ public final class KernelProfile {
         this.version = version;
     }
 
+    /** This kernel with some changes. A copy is changed before anybody sees it, and no profile ever after. */
     private KernelProfile then(String newVersion, Consumer<KernelProfile> changes) {
-        KernelProfile next = new KernelProfile(newVersion);
-        next.featureIoctlInCore = featureIoctlInCore;
-        next.coreFeatures = coreFeatures;
-        next.pciFeatures = pciFeatures;
-        next.deviceOpenOrder = deviceOpenOrder;
-        next.negativeContainerFd = negativeContainerFd;
-        next.attachedGroupFirst = attachedGroupFirst;
-        next.notAContainer = notAContainer;
-        next.dmaOwnership = dmaOwnership;
-        next.goneGroups = goneGroups;
-        next.type1Extensions = type1Extensions;
-        next.type1ExtensionsOnceSet = type1ExtensionsOnceSet;
-        next.type1DirtyPages = type1DirtyPages;
-        next.bindBeforeResume = bindBeforeResume;
-        next.bitmapSupport = bitmapSupport;
-        next.mttyMigrates = mttyMigrates;
-        next.exactEventfdWrites = exactEventfdWrites;
-        next.numVfsBeyond16Bits = numVfsBeyond16Bits;
-        changes.accept(next);
-        return next;
+        try {
+            KernelProfile next = (KernelProfile) clone();
+            next.version = newVersion;
+            changes.accept(next);
+            return next;
+        } catch (CloneNotSupportedException e) {
+            throw new AssertionError("this class is cloneable", e);
+        }
     }
 
     /**
