@@ -93,8 +93,10 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      * The VF token of an SR-IOV physical function.
      *
      * @return empty if the device has none
+     * @throws VfioException
+     *             if the device could not be asked
      */
-    public Optional<VfTokenFeature> vfToken() {
+    public Optional<VfTokenFeature> vfToken() throws VfioException {
         return VfTokenFeature.of(this);
     }
 

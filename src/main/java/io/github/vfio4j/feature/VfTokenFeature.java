@@ -28,11 +28,16 @@ public final class VfTokenFeature {
      * @param device
      *            any device
      * @return empty if it has no VF token: it is not an SR-IOV physical function, or the kernel has no such thing
+     * @throws VfioException
+     *             if the device could not be asked, for example {@code EIO} from one that can't be woken
      */
-    public static Optional<VfTokenFeature> of(FeatureTarget device) {
-        return device.probe(FeatureId.PCI_VF_TOKEN).supports(FeatureOperation.SET)
-                ? Optional.of(new VfTokenFeature(device))
-                : Optional.empty();
+    public static Optional<VfTokenFeature> of(FeatureTarget device) throws VfioException {
+        FeatureSupport support = device.probe(FeatureId.PCI_VF_TOKEN);
+        if (support instanceof FeatureSupport.Failed failed) {
+            throw new VfioException("probe " + failed.feature(), failed.errno(),
+                    "The device could not be asked; see dmesg");
+        }
+        return support.supports(FeatureOperation.SET) ? Optional.of(new VfTokenFeature(device)) : Optional.empty();
     }
 
     /**
