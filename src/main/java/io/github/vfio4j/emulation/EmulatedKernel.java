@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.mdev.MdevDevice;
 import io.github.vfio4j.emulation.mdev.MdevDriver;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
@@ -53,7 +54,7 @@ public final class EmulatedKernel {
         builder.functions.forEach(this::add);
         builder.mdevs.forEach(
                 (uuid, driver) -> mdevs.put(uuid, MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW))));
-        files = new FileTree(profile, bus, groups, Map.copyOf(mdevs));
+        files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, Map.copyOf(mdevs));
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {
@@ -137,6 +138,7 @@ public final class EmulatedKernel {
         private final Map<PciAddress, PciFunctionSpec> functions = new LinkedHashMap<>();
         private final Map<UUID, Supplier<MdevDriver>> mdevs = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
+        private int iommuAddressBits = 39;
         private @Nullable LongSupplier clock;
 
         private Builder(KernelProfile profile) {
@@ -211,6 +213,23 @@ public final class EmulatedKernel {
          */
         public Builder descriptorLimit(int limit) {
             descriptorLimit = limit;
+            return this;
+        }
+
+        /**
+         * How many bits the DMA addresses have that the machine's IOMMU, one of Intel's, can translate.
+         *
+         * @param bits
+         *            33 to 57; 39 unless set
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if it is another number
+         */
+        public Builder iommuAddressBits(int bits) {
+            if (bits < 33 || bits > 57) {
+                throw new IllegalArgumentException("An IOMMU translates addresses of 33 to 57 bits, not " + bits);
+            }
+            iommuAddressBits = bits;
             return this;
         }
 

@@ -6,6 +6,7 @@ import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.vfio.Container;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
 import io.github.vfio4j.emulation.mdev.MdevDevice;
@@ -33,12 +34,14 @@ final class FileTree {
     private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
 
     private final KernelProfile profile;
+    private final IommuHardware iommu;
     private final PciBus bus;
     private final IommuGroups groups;
     private final Map<UUID, MdevDevice> mdevs;
 
-    FileTree(KernelProfile profile, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs) {
+    FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs) {
         this.profile = profile;
+        this.iommu = iommu;
         this.bus = bus;
         this.groups = groups;
         this.mdevs = mdevs;
@@ -62,7 +65,7 @@ final class FileTree {
             return descriptors.install(fd, new NullDevice(readable, writable));
         }
         if (path.equals(DEV_VFIO + "vfio")) {
-            return descriptors.install(fd, Container.open(profile, readable, writable));
+            return descriptors.install(fd, Container.open(profile, iommu, readable, writable));
         }
         IommuGroup group = group(path);
         if (group != null) {

@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation;
 import static io.github.vfio4j.Errno.EBADF;
 import static io.github.vfio4j.Errno.EBADFD;
 import static io.github.vfio4j.Errno.EINVAL;
+import static io.github.vfio4j.Errno.EOVERFLOW;
 import static io.github.vfio4j.Errno.ERANGE;
 
 import io.github.vfio4j.Errno;
@@ -58,6 +59,14 @@ public final class KernelProfile implements Cloneable {
     private Map<Integer, Integer> type1Extensions = Map.of(1, 1, 3, 1, 6, 1);
     private Map<Integer, Integer> type1ExtensionsOnceSet = Map.of();
     private boolean type1DirtyPages;
+    // VFIO_DMA_MAP_FLAG_: 1 READ, 2 WRITE, 4 VADDR. VFIO_DMA_UNMAP_FLAG_: 1 GET_DIRTY_BITMAP, 2 ALL, 4 VADDR.
+    private int type1MapFlags = 1 | 2;
+    private int type1UnmapFlags;
+    private Errno type1RangeOverflow = EINVAL;
+    // VFIO_IOMMU_TYPE1_INFO_: 1 CAP_IOVA_RANGE, 2 CAP_MIGRATION, 3 DMA_AVAIL.
+    private List<Integer> type1Capabilities = List.of(1);
+    private boolean wholeType1Info;
+    private int capabilityAlignment = 1;
     private boolean bindBeforeResume;
     private BitmapSupport bitmapSupport = BitmapSupport.ABSENT;
     private boolean mttyMigrates;
@@ -81,6 +90,9 @@ public final class KernelProfile implements Cloneable {
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
         kernel.type1ExtensionsOnceSet = Map.of(10, 1);
         kernel.type1DirtyPages = true;
+        kernel.type1MapFlags = 1 | 2 | 4;
+        kernel.type1UnmapFlags = 1 | 2 | 4;
+        kernel.type1Capabilities = List.of(2, 3, 1);
         kernel.bitmapSupport = BitmapSupport.PINNED_AT_ONCE;
         kernel.numVfsBeyond16Bits = EINVAL;
     });
@@ -89,6 +101,8 @@ public final class KernelProfile implements Cloneable {
     public static final KernelProfile LINUX_6_12 = LINUX_6_1.then("6.12", kernel -> {
         kernel.coreFeatures = Set.of(1, 2, 6, 7, 8, 9);
         kernel.notAContainer = EBADFD;
+        kernel.wholeType1Info = true;
+        kernel.capabilityAlignment = 8;
         kernel.bindBeforeResume = true;
         kernel.bitmapSupport = BitmapSupport.ABSENT;
         kernel.mttyMigrates = true;
@@ -100,6 +114,7 @@ public final class KernelProfile implements Cloneable {
         kernel.coreFeatures = Set.of(1, 2, 6, 7, 8, 9, 12);
         kernel.pciFeatures = Set.of(0, 3, 4, 5, 11);
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
+        kernel.type1RangeOverflow = EOVERFLOW;
     });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
@@ -284,6 +299,61 @@ public final class KernelProfile implements Cloneable {
      */
     public boolean type1DirtyPages() {
         return type1DirtyPages;
+    }
+
+    /**
+     * The flags that VFIO_IOMMU_MAP_DMA knows (semantics §E.5).
+     *
+     * @return a mask
+     */
+    public int type1MapFlags() {
+        return type1MapFlags;
+    }
+
+    /**
+     * The flags that VFIO_IOMMU_UNMAP_DMA knows.
+     *
+     * @return a mask, 0 on 5.7
+     */
+    public int type1UnmapFlags() {
+        return type1UnmapFlags;
+    }
+
+    /**
+     * The answer of the type1 IOMMU to a range whose end is beyond the last address.
+     *
+     * @return its errno
+     */
+    public Errno type1RangeOverflow() {
+        return type1RangeOverflow;
+    }
+
+    /**
+     * What VFIO_IOMMU_GET_INFO reports beyond page sizes.
+     *
+     * @return the capabilities' numbers, in the order of the chain
+     */
+    public List<Integer> type1Capabilities() {
+        return type1Capabilities;
+    }
+
+    /**
+     * Whether VFIO_IOMMU_GET_INFO writes all of its structure that the caller has room for, and not only up to one of two
+     * fields.
+     *
+     * @return true from 6.12 on
+     */
+    public boolean wholeType1Info() {
+        return wholeType1Info;
+    }
+
+    /**
+     * What the size of a capability in a chain is a multiple of.
+     *
+     * @return bytes
+     */
+    public int capabilityAlignment() {
+        return capabilityAlignment;
     }
 
     /**

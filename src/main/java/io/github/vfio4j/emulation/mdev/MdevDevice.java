@@ -22,6 +22,11 @@ public record MdevDevice(CoreDevice vfioDevice, IommuGroup group) implements Gro
     }
 
     @Override
+    public boolean isEmulated() {
+        return true;
+    }
+
+    @Override
     public boolean isOwnedByHost() {
         return false;
     }

@@ -1,13 +1,18 @@
 package io.github.vfio4j.emulation.vfio;
 
 import static io.github.vfio4j.uapi.vfio_h.VFIO_API_VERSION;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_UPDATE_VADDR;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
-import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
+import io.github.vfio4j.emulation.iommu.Type1Iommu;
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A container, /dev/vfio/vfio (semantics §E.1): groups that share an IOMMU. It goes on while a group is in it, even when
@@ -16,31 +21,39 @@ import java.lang.foreign.MemorySegment;
 public final class Container {
 
     private final KernelProfile profile;
-    private int groups;
-    private boolean iommuSet;
+    private final IommuHardware hardware;
+    private final List<IommuGroup> groups = new ArrayList<>();
+    private @Nullable Type1Iommu iommu;
 
-    private Container(KernelProfile profile) {
+    private Container(KernelProfile profile, IommuHardware hardware) {
         this.profile = profile;
+        this.hardware = hardware;
     }
 
     /** open(2) of /dev/vfio/vfio: a new container each time. */
-    public static OpenFile open(KernelProfile profile, boolean readable, boolean writable) {
-        return new ContainerFile(new Container(profile), readable, writable);
+    public static OpenFile open(KernelProfile profile, IommuHardware hardware, boolean readable, boolean writable) {
+        return new ContainerFile(new Container(profile, hardware), readable, writable);
     }
 
     /** Whether groups in here can hand out devices. */
     synchronized boolean isIommuSet() {
-        return iommuSet;
+        return iommu != null;
     }
 
-    synchronized void attachGroup() {
-        groups++;
+    synchronized void attachGroup(IommuGroup group) {
+        if (iommu != null) {
+            iommu.attach(group.isEmulated());
+        }
+        groups.add(group);
     }
 
     /** Without a group the container is as new: its IOMMU and all mappings are gone. */
-    synchronized void detachGroup() {
-        if (--groups == 0) {
-            iommuSet = false;
+    synchronized void detachGroup(IommuGroup group) {
+        groups.remove(group);
+        if (groups.isEmpty()) {
+            iommu = null;
+        } else if (iommu != null) {
+            iommu.detach(group.isEmulated());
         }
     }
 
@@ -49,22 +62,32 @@ public final class Container {
             return 0;
         }
         int before = profile.type1Extensions().getOrDefault((int) extension, 0);
-        return iommuSet ? profile.type1ExtensionsOnceSet().getOrDefault((int) extension, before) : before;
+        if (iommu == null || (extension == VFIO_UPDATE_VADDR() && groups.stream().anyMatch(IommuGroup::isEmulated))) {
+            return before;
+        }
+        return profile.type1ExtensionsOnceSet().getOrDefault((int) extension, before);
     }
 
     private synchronized int setIommu(long type) {
-        if (groups == 0 || iommuSet) {
+        if (groups.isEmpty() || iommu != null) {
             return -Errno.EINVAL.code();
         }
         if (checkExtension(type) <= 0) {
             return -Errno.ENODEV.code();
         }
-        if (!Type1.isIommuType((int) type)) {
+        if (!Type1Iommu.isType((int) type)) {
             // The driver has that extension, but as a property of its IOMMU and not as a kind of it.
             return -Errno.EINVAL.code();
         }
-        iommuSet = true;
+        iommu = new Type1Iommu(profile, hardware, (int) type);
+        for (IommuGroup group : groups) {
+            iommu.attach(group.isEmulated());
+        }
         return 0;
+    }
+
+    private synchronized int iommuIoctl(CallContext call, int request, MemorySegment argument) {
+        return iommu == null ? -Errno.EINVAL.code() : iommu.ioctl(call, request, argument);
     }
 
     /** The descriptor's side of it. */
@@ -87,16 +110,7 @@ public final class Container {
                 case Requests.GET_API_VERSION -> VFIO_API_VERSION();
                 case Requests.CHECK_EXTENSION -> container.checkExtension(argument.address());
                 case Requests.SET_IOMMU -> container.setIommu(argument.address());
-                default -> {
-                    if (!container.isIommuSet()) {
-                        yield -Errno.EINVAL.code();
-                    }
-                    if (Type1.isKnown(container.profile, request)) {
-                        throw new NotModelledException(
-                                "the type1 IOMMU request 0x" + Integer.toHexString(request) + " (DMA mapping)");
-                    }
-                    yield -Errno.ENOTTY.code();
-                }
+                default -> container.iommuIoctl(call, request, argument);
             };
         }
     }

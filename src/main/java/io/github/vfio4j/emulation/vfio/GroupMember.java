@@ -11,4 +11,7 @@ public interface GroupMember {
 
     /** Whether a driver of the host uses it for DMA. */
     boolean isOwnedByHost();
+
+    /** Whether its driver imitates DMA, so that it is behind no IOMMU. */
+    boolean isEmulated();
 }

@@ -29,6 +29,7 @@ public final class IommuGroup {
     private final int number;
     private final List<GroupMember> members = new CopyOnWriteArrayList<>();
     private @Nullable Container container;
+    private volatile boolean emulated;
     private boolean groupFileOpen;
     private int openDeviceFiles;
     private boolean gone;
@@ -47,6 +48,14 @@ public final class IommuGroup {
     /** A device joins. */
     public void add(GroupMember member) {
         members.add(member);
+        if (member.isEmulated()) {
+            emulated = true;
+        }
+    }
+
+    /** Whether there is no IOMMU in front of it. */
+    boolean isEmulated() {
+        return emulated;
     }
 
     /** The devices in this group. */
@@ -112,7 +121,7 @@ public final class IommuGroup {
 
     private void leaveContainer() {
         if (container != null) {
-            container.detachGroup();
+            container.detachGroup(this);
             container = null;
         }
     }
@@ -172,8 +181,8 @@ public final class IommuGroup {
         if (profile.dmaOwnership() && !isViable()) {
             return -Errno.EPERM.code();
         }
+        containerFile.container().attachGroup(this);
         container = containerFile.container();
-        container.attachGroup();
         return 0;
     }
 

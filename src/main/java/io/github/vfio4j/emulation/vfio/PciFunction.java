@@ -101,6 +101,11 @@ public final class PciFunction implements GroupMember {
     }
 
     @Override
+    public boolean isEmulated() {
+        return false;
+    }
+
+    @Override
     public boolean isOwnedByHost() {
         return driver != null && !NO_OWN_DMA.contains(driver);
     }

@@ -23,10 +23,6 @@ final class Requests {
     static final int DEVICE_IOEVENTFD = 0x3b74;
     static final int DEVICE_FEATURE = 0x3b75;
     static final int DEVICE_BIND_IOMMUFD = 0x3b76;
-    static final int IOMMU_GET_INFO = 0x3b70;
-    static final int IOMMU_MAP_DMA = 0x3b71;
-    static final int IOMMU_UNMAP_DMA = 0x3b72;
-    static final int IOMMU_DIRTY_PAGES = 0x3b75;
 
     private Requests() {
     }
