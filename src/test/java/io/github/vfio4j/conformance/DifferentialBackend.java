@@ -4,6 +4,8 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.Arena;
@@ -98,10 +100,15 @@ final class DifferentialBackend implements IoctlBackend {
             before.copyFrom(argument);
             MemorySegment emulatedBefore = arena.allocate(Math.max(1, copy.byteSize())).asSlice(0, copy.byteSize());
             emulatedBefore.copyFrom(copy);
+            List<MemorySegment> pointeesBefore = copies(arena, pointees);
             int realResult = real.ioctl(fd, request, argument, pointees);
+            String realBytes = KernelFact.changes(before, argument) + changes(pointeesBefore, pointees);
+            // The pointers in the argument are the same on both sides: so is the memory, one side after the other.
+            List<MemorySegment> pointeesAfter = copies(arena, pointees);
+            restore(pointeesBefore, pointees);
             int emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
-            String realBytes = KernelFact.changes(before, argument);
-            String emulatedBytes = KernelFact.changes(emulatedBefore, copy);
+            String emulatedBytes = KernelFact.changes(emulatedBefore, copy) + changes(pointeesBefore, pointees);
+            restore(pointeesAfter, pointees);
             if (realResult > 0 && emulatedResult > 0 && request != 0x3b65) {
                 descriptors.put(realResult, emulatedResult);
                 compare(call, "a descriptor " + realBytes, "a descriptor " + emulatedBytes);
@@ -110,6 +117,32 @@ final class DifferentialBackend implements IoctlBackend {
             }
             return realResult;
         }
+    }
+
+    private static List<MemorySegment> copies(Arena arena, MemorySegment... pointees) {
+        List<MemorySegment> copies = new ArrayList<>();
+        for (MemorySegment pointee : pointees) {
+            copies.add(arena.allocate(pointee.byteSize()).copyFrom(pointee));
+        }
+        return copies;
+    }
+
+    private static void restore(List<MemorySegment> copies, MemorySegment... pointees) {
+        for (int i = 0; i < pointees.length; i++) {
+            pointees[i].copyFrom(copies.get(i));
+        }
+    }
+
+    private static String changes(List<MemorySegment> before, MemorySegment... pointees) {
+        StringBuilder changes = new StringBuilder();
+        for (int i = 0; i < pointees.length; i++) {
+            // Most of it is large, and only pointed to.
+            if (before.get(i).mismatch(pointees[i]) >= 0) {
+                changes.append(" memory ").append(i).append(": ")
+                        .append(KernelFact.changes(before.get(i), pointees[i]));
+            }
+        }
+        return changes.toString();
     }
 
     /** Where in the argument a descriptor stands, −1 if there is none. */
@@ -131,7 +164,18 @@ final class DifferentialBackend implements IoctlBackend {
                     Integer.toUnsignedString(argument.get(ValueLayout.JAVA_INT, 0)),
                     argument.get(ValueLayout.JAVA_INT, 4));
         }
-        return number + (argument.byteSize() == 0 ? " " + argument.address() : "");
+        if (argument.byteSize() == 0) {
+            return number + " " + argument.address();
+        }
+        return request == VFIO_IOMMU_MAP_DMA() || request == VFIO_IOMMU_UNMAP_DMA() ? number + words(argument) : number;
+    }
+
+    private static String words(MemorySegment argument) {
+        StringBuilder words = new StringBuilder();
+        for (long at = 0; at + Long.BYTES <= argument.byteSize(); at += Long.BYTES) {
+            words.append(' ').append(Long.toHexString(argument.get(ValueLayout.JAVA_LONG_UNALIGNED, at)));
+        }
+        return words.toString();
     }
 
     private long both(String call, MemorySegment buffer, Function<MemorySegment, Long> onReal,

@@ -72,6 +72,7 @@ final class KernelLane implements Callable<Integer> {
         compareFeatures(plainFunction, "0000:02:00.0");
         RealMachine machine = new RealMachine(profile, List.of(physicalFunction, plainFunction, unboundFunction));
         LifecycleCalls.run(machine);
+        Type1Calls.run(machine);
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());

@@ -19,6 +19,7 @@ import java.util.stream.Stream;
 final class RealMachine implements Machine {
 
     private static final Path PCI_DEVICES = Path.of("/sys/bus/pci/devices");
+    private static final Path INTEL_IOMMU_CAPABILITY = Path.of("/sys/class/iommu/dmar0/intel-iommu/cap");
 
     private final KernelProfile profile;
     private final List<PciAddress> functions;
@@ -32,7 +33,8 @@ final class RealMachine implements Machine {
     }
 
     private static EmulatedKernel twin(KernelProfile profile) {
-        EmulatedKernel.Builder kernel = EmulatedKernel.builder(profile).clock(System::nanoTime);
+        EmulatedKernel.Builder kernel = EmulatedKernel.builder(profile).clock(System::nanoTime)
+                .iommuAddressBits(iommuAddressBits());
         try (Stream<Path> devices = Files.list(PCI_DEVICES)) {
             devices.filter(device -> Files.exists(device.resolve("iommu_group")))
                     .forEach(device -> kernel.pciFunction(device.getFileName().toString(), spec -> copy(device, spec)));
@@ -40,6 +42,16 @@ final class RealMachine implements Machine {
             throw new UncheckedIOException(e);
         }
         return kernel.build();
+    }
+
+    /** Bits 16 to 21 of the IOMMU's capability register: the maximum guest address width, less one. */
+    private static int iommuAddressBits() {
+        try {
+            long capability = Long.parseUnsignedLong(Files.readString(INTEL_IOMMU_CAPABILITY).strip(), 16);
+            return (int) (capability >>> 16 & 0x3f) + 1;
+        } catch (IOException e) {
+            throw new UncheckedIOException(e);
+        }
     }
 
     private static void copy(Path device, PciFunctionSpec spec) {

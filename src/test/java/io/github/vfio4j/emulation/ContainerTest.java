@@ -197,9 +197,13 @@ class ContainerTest {
         success(program.setContainer(program.group(PLAIN), container));
         assertThat(answer(program.feature(container, 1 << 18, 8))).isEqualTo("EINVAL");
         success(program.setIommu(container, TYPE1V2));
-        if (kernel.equals(KernelProfile.LINUX_5_7)) {
-            assertThat(answer(program.feature(container, 1 << 18, 8))).isEqualTo("ENOTTY");
+        boolean tracksDirtyPages = !kernel.equals(KernelProfile.LINUX_5_7);
+        for (int operation : new int[]{1 << 16, 1 << 17, 1 << 18}) {
+            assertThat(answer(program.feature(container, operation | 1, 8)))
+                    .isEqualTo(tracksDirtyPages ? "EINVAL" : "ENOTTY");
         }
+        // Feature 1 without an operation starts dirty tracking.
+        assertThat(answer(program.feature(container, 1, 8))).isEqualTo(tracksDirtyPages ? "0" : "ENOTTY");
     }
 
     @ParameterizedTest
