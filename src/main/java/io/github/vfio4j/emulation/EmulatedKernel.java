@@ -58,7 +58,7 @@ public final class EmulatedKernel {
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {
-        PciFunction function = bus.add(address, spec.group(), spec.driver(), null, spec.sriov(), spec.bars());
+        PciFunction function = bus.add(address, spec.group(), spec.driver(), null, spec.sriov(), spec.traits());
         function.createVirtualFunctions(spec.numVfs(), spec.vfDriver());
     }
 

@@ -72,6 +72,13 @@ public final class KernelProfile implements Cloneable {
     private boolean mttyMigrates;
     private boolean exactEventfdWrites;
     private Errno numVfsBeyond16Bits = ERANGE;
+    private int deviceInfoSize = 16;
+    private boolean deviceInfoCut;
+    private boolean dynamicMsix;
+    private boolean intxFdFirst;
+    private boolean otherNegativeFdsIgnored = true;
+    private Set<Integer> mttyIrqs = Set.of(0, 1, 4);
+    private boolean mttyIrqsChecked;
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
     public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7");
@@ -95,6 +102,8 @@ public final class KernelProfile implements Cloneable {
         kernel.type1Capabilities = List.of(2, 3, 1);
         kernel.bitmapSupport = BitmapSupport.PINNED_AT_ONCE;
         kernel.numVfsBeyond16Bits = EINVAL;
+        kernel.deviceInfoSize = 20;
+        kernel.intxFdFirst = true;
     });
 
     /** Linux 6.12. */
@@ -107,6 +116,12 @@ public final class KernelProfile implements Cloneable {
         kernel.bitmapSupport = BitmapSupport.ABSENT;
         kernel.mttyMigrates = true;
         kernel.exactEventfdWrites = true;
+        kernel.deviceInfoSize = 24;
+        kernel.deviceInfoCut = true;
+        kernel.dynamicMsix = true;
+        kernel.otherNegativeFdsIgnored = false;
+        kernel.mttyIrqs = Set.of(0, 1);
+        kernel.mttyIrqsChecked = true;
     });
 
     /** Linux 7.2. */
@@ -399,6 +414,70 @@ public final class KernelProfile implements Cloneable {
      */
     public Errno numVfsBeyond16Bits() {
         return numVfsBeyond16Bits;
+    }
+
+    /**
+     * The size of the largest answer of vfio-pci to VFIO_DEVICE_GET_INFO without capabilities (semantics §E.4).
+     *
+     * @return bytes
+     */
+    public int deviceInfoSize() {
+        return deviceInfoSize;
+    }
+
+    /**
+     * Whether that answer is cut to the caller's argsz; otherwise who has no room for all of it gets the first 16 bytes.
+     *
+     * @return true from 6.12 on
+     */
+    public boolean deviceInfoCut() {
+        return deviceInfoCut;
+    }
+
+    /**
+     * Whether MSI-X vectors can be added while others are in use (Linux 6.5, on x86).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean dynamicMsix() {
+        return dynamicMsix;
+    }
+
+    /**
+     * Whether the eventfd for INTx is looked up before anything is changed; otherwise the one before is gone by then.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean intxFdFirst() {
+        return intxFdFirst;
+    }
+
+    /**
+     * Whether a negative descriptor other than −1 for the error or request interrupt does nothing; otherwise it is
+     * {@code EINVAL}.
+     *
+     * @return true up to 6.1
+     */
+    public boolean otherNegativeFdsIgnored() {
+        return otherNegativeFdsIgnored;
+    }
+
+    /**
+     * The interrupt indices of which mtty gives information.
+     *
+     * @return VFIO_PCI_*_IRQ_INDEX
+     */
+    public Set<Integer> mttyIrqs() {
+        return mttyIrqs;
+    }
+
+    /**
+     * Whether mtty sets interrupts by the rules of vfio-pci (Linux 6.7).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean mttyIrqsChecked() {
+        return mttyIrqsChecked;
     }
 
     /** The kernel's name, for example {@code Linux 6.12}. */

@@ -3,18 +3,28 @@ package io.github.vfio4j.emulation;
 import io.github.vfio4j.emulation.feature.Bar;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciFunction;
+import io.github.vfio4j.emulation.vfio.PciInterrupts;
+import io.github.vfio4j.emulation.vfio.PciTraits;
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
  * What a PCI function of an {@link EmulatedKernel} is like. Without further words it is a plain function bound to
- * vfio-pci, in an IOMMU group of its own, without BARs.
+ * vfio-pci, in an IOMMU group of its own: PCI Express, without BARs and ROM, with INTx and without MSI and MSI-X, and it
+ * can be reset. Its virtual functions are like it, but have neither INTx nor a ROM.
  */
 public final class PciFunctionSpec {
 
     /** Where the next BAR goes: any place will do, as long as it is aligned and not 0. */
     private static final long FIRST_BAR_ADDRESS = 0xfe00_0000L;
+
+    private static final long PAGE_SIZE = 4096;
+    private static final long SMALLEST_ROM = 2048;
+    private static final int MOST_MSI = 32;
+    private static final int MOST_MSIX = 2048;
 
     private @Nullable String driver = PciFunction.VFIO_PCI;
     private @Nullable String vfDriver;
@@ -22,6 +32,11 @@ public final class PciFunctionSpec {
     private PciFunction.Sriov sriov = PciFunction.Sriov.NONE;
     private int numVfs;
     private final List<Bar> bars = new ArrayList<>();
+    private final Set<Integer> unmappableBars = new HashSet<>();
+    private boolean express = true;
+    private boolean resettable = true;
+    private long romSize;
+    private PciInterrupts interrupts = new PciInterrupts(true, true, 0, 0, 0);
 
     PciFunctionSpec() {
     }
@@ -131,6 +146,114 @@ public final class PciFunctionSpec {
         return this;
     }
 
+    /**
+     * A memory BAR of less than a page that cannot be mapped, because others use its page, too.
+     *
+     * @param index
+     *            0‥5
+     * @param size
+     *            bytes, a power of two, at least 16
+     * @return this
+     */
+    public PciFunctionSpec unmappableBar(int index, long size) {
+        if (size >= PAGE_SIZE) {
+            throw new IllegalArgumentException("A BAR of " + size + " bytes has its pages to itself and can be mapped");
+        }
+        unmappableBars.add(index);
+        return memoryBar(index, size);
+    }
+
+    /**
+     * An expansion ROM that can be read.
+     *
+     * @param size
+     *            bytes, a power of two, at least 2048
+     * @return this
+     */
+    public PciFunctionSpec rom(long size) {
+        if (Long.bitCount(size) != 1 || size < SMALLEST_ROM) {
+            throw new IllegalArgumentException(
+                    "The size of a ROM is a power of two of at least " + SMALLEST_ROM + ", not " + size);
+        }
+        romSize = size;
+        return this;
+    }
+
+    /**
+     * It is a conventional PCI function: 256 bytes of configuration space, and no error interrupt.
+     *
+     * @return this
+     */
+    public PciFunctionSpec conventional() {
+        express = false;
+        return this;
+    }
+
+    /**
+     * It cannot be reset alone.
+     *
+     * @return this
+     */
+    public PciFunctionSpec withoutReset() {
+        resettable = false;
+        return this;
+    }
+
+    /**
+     * It has no interrupt pin.
+     *
+     * @return this
+     */
+    public PciFunctionSpec withoutIntx() {
+        return interrupts(false, false, interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar());
+    }
+
+    /**
+     * It has an interrupt pin, but the platform does not route it: INTx cannot be enabled.
+     *
+     * @return this
+     */
+    public PciFunctionSpec withoutInterruptLine() {
+        return interrupts(true, false, interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar());
+    }
+
+    /**
+     * It has MSI.
+     *
+     * @param vectors
+     *            what its capability can have at most: 1, 2, 4, 8, 16 or 32
+     * @return this
+     */
+    public PciFunctionSpec msi(int vectors) {
+        if (Integer.bitCount(vectors) != 1 || vectors < 1 || vectors > MOST_MSI) {
+            throw new IllegalArgumentException("MSI has 1, 2, 4, 8, 16 or 32 vectors, not " + vectors);
+        }
+        return interrupts(interrupts.pin(), interrupts.line(), vectors, interrupts.msixVectors(),
+                interrupts.msixTableBar());
+    }
+
+    /**
+     * It has MSI-X.
+     *
+     * @param vectors
+     *            the size of its table, 1 to 2048
+     * @param tableBar
+     *            the memory BAR that holds the table
+     * @return this
+     */
+    public PciFunctionSpec msix(int vectors, int tableBar) {
+        if (vectors < 1 || vectors > MOST_MSIX || tableBar < 0 || tableBar > 5) {
+            throw new IllegalArgumentException("There is no MSI-X table of " + vectors + " vectors in BAR " + tableBar
+                    + ": it has 1 to 2048, and the BAR is 0 to 5");
+        }
+        return interrupts(interrupts.pin(), interrupts.line(), interrupts.msiVectors(), vectors, tableBar);
+    }
+
+    private PciFunctionSpec interrupts(boolean pin, boolean line, int msi, int msix, int msixTableBar) {
+        interrupts = new PciInterrupts(pin, line, msi, msix, msixTableBar);
+        return this;
+    }
+
     @Nullable
     String driver() {
         return driver;
@@ -153,7 +276,7 @@ public final class PciFunctionSpec {
         return numVfs;
     }
 
-    List<Bar> bars() {
-        return List.copyOf(bars);
+    PciTraits traits() {
+        return new PciTraits(express, List.copyOf(bars), Set.copyOf(unmappableBars), romSize, resettable, interrupts);
     }
 }

@@ -3,7 +3,6 @@ package io.github.vfio4j.emulation.feature;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.EventFd;
-import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
 
@@ -25,14 +24,6 @@ record LowPowerEntryWithWakeupFeature(FeatureHost device) implements DeviceFeatu
         if (fd < 0) {
             return -Errno.EINVAL.code();
         }
-        OpenFile file = call.descriptors().acquire(fd);
-        if (file == null) {
-            return -Errno.EBADF.code();
-        }
-        if (!(file instanceof EventFd wakeup)) {
-            file.release();
-            return -Errno.EINVAL.code();
-        }
-        return device.lowPower().enter(wakeup);
+        return EventFd.acquire(call.descriptors(), fd, device.lowPower()::enter);
     }
 }

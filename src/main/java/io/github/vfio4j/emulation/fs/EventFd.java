@@ -8,6 +8,7 @@ import io.github.vfio4j.Errno;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.function.BooleanSupplier;
+import java.util.function.ToIntFunction;
 
 /** An eventfd(2): a 64-bit counter that a device signals and a program reads. */
 public final class EventFd extends OpenFile {
@@ -36,6 +37,25 @@ public final class EventFd extends OpenFile {
             return -Errno.EINVAL.code();
         }
         return descriptors.open(new EventFd(initialValue, flags, exactWrites));
+    }
+
+    /**
+     * Finds the eventfd behind a number for somebody who keeps it: no descriptor is {@code EBADF}, one of another kind
+     * {@code EINVAL}.
+     *
+     * @param taker
+     *            whose the use of the eventfd becomes; answers 0 or −errno
+     */
+    public static int acquire(FdTable descriptors, int fd, ToIntFunction<EventFd> taker) {
+        OpenFile file = descriptors.acquire(fd);
+        if (file == null) {
+            return -Errno.EBADF.code();
+        }
+        if (!(file instanceof EventFd eventfd)) {
+            file.release();
+            return -Errno.EINVAL.code();
+        }
+        return taker.applyAsInt(eventfd);
     }
 
     /** Adds one, as a device does. */

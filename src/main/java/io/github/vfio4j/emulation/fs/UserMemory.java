@@ -43,4 +43,9 @@ public final class UserMemory {
     public static void putInt(MemorySegment memory, long offset, int value) {
         memory.set(INT, offset, value);
     }
+
+    /** Writes a 16-bit value; the caller has made sure it is mapped. */
+    public static void putShort(MemorySegment memory, long offset, short value) {
+        memory.set(ValueLayout.JAVA_SHORT_UNALIGNED, offset, value);
+    }
 }

@@ -2,7 +2,6 @@ package io.github.vfio4j.emulation.vfio;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.KernelProfile;
-import io.github.vfio4j.emulation.feature.Bar;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.SortedMap;
@@ -61,9 +60,9 @@ public final class PciBus {
      *            the number of its group, or {@link IommuGroups#NEW}
      */
     public PciFunction add(PciAddress address, int groupNumber, @Nullable String driver,
-            @Nullable PciFunction physicalFunction, PciFunction.Sriov sriov, List<Bar> bars) {
+            @Nullable PciFunction physicalFunction, PciFunction.Sriov sriov, PciTraits traits) {
         IommuGroup group = groups.join(groupNumber);
-        PciFunction function = new PciFunction(this, address, group, driver, physicalFunction, sriov, bars);
+        PciFunction function = new PciFunction(this, address, group, driver, physicalFunction, sriov, traits);
         group.add(function);
         functions.put(address, function);
         return function;
@@ -75,7 +74,7 @@ public final class PciBus {
         for (int i = 0; i < count; i++) {
             PciAddress address = physicalFunction.address().plus(sriov.vfOffset() + i * sriov.vfStride());
             added.add(add(address, IommuGroups.NEW, driver, physicalFunction, PciFunction.Sriov.NONE,
-                    physicalFunction.bars()));
+                    physicalFunction.traits().ofVirtualFunction()));
         }
         return List.copyOf(added);
     }

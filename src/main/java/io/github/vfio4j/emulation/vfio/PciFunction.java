@@ -3,7 +3,6 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.NotModelledException;
-import io.github.vfio4j.emulation.feature.Bar;
 import java.util.List;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
@@ -29,20 +28,20 @@ public final class PciFunction implements GroupMember {
     private final @Nullable String driver;
     private final @Nullable PciFunction physicalFunction;
     private final Sriov sriov;
-    private final List<Bar> bars;
+    private final PciTraits traits;
     private final @Nullable VfioPciDriver vfioPci;
     private final @Nullable CoreDevice vfioDevice;
     private volatile List<PciFunction> virtualFunctions = List.of();
 
     PciFunction(PciBus bus, PciAddress address, IommuGroup group, @Nullable String driver,
-            @Nullable PciFunction physicalFunction, Sriov sriov, List<Bar> bars) {
+            @Nullable PciFunction physicalFunction, Sriov sriov, PciTraits traits) {
         this.bus = bus;
         this.address = address;
         this.group = group;
         this.driver = driver;
         this.physicalFunction = physicalFunction;
         this.sriov = sriov;
-        this.bars = bars;
+        this.traits = traits;
         vfioPci = VFIO_PCI.equals(driver) ? new VfioPciDriver(bus.profile(), this, bus.clock()) : null;
         vfioDevice = vfioPci == null ? null : new CoreDevice(vfioPci);
     }
@@ -77,8 +76,8 @@ public final class PciFunction implements GroupMember {
         return sriov.totalVfs();
     }
 
-    List<Bar> bars() {
-        return bars;
+    PciTraits traits() {
+        return traits;
     }
 
     @Override

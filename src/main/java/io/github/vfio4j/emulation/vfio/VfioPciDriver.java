@@ -20,12 +20,16 @@ final class VfioPciDriver implements Driver {
     private final PciFunction function;
     private final @Nullable PfToken token;
     private final LowPower lowPower;
+    private final PciIrqs irqs;
+    private final PciInformation information;
 
     VfioPciDriver(KernelProfile profile, PciFunction function, LongSupplier clock) {
         this.profile = profile;
         this.function = function;
         token = function.isSriovCapable() ? new PfToken() : null;
         lowPower = new LowPower(clock, () -> !function.hasVirtualFunctions());
+        irqs = new PciIrqs(profile, function.traits());
+        information = new PciInformation(profile, function.traits(), irqs);
     }
 
     @Override
@@ -72,6 +76,7 @@ final class VfioPciDriver implements Driver {
 
     @Override
     public void close() {
+        irqs.close();
         lowPower.exit();
         PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
         if (ofPhysicalFunction != null) {
@@ -87,11 +92,16 @@ final class VfioPciDriver implements Driver {
     @Override
     public int ioctl(CallContext call, int request, MemorySegment argument) {
         return switch (request) {
-            case Requests.DEVICE_GET_INFO, Requests.DEVICE_GET_REGION_INFO, Requests.DEVICE_GET_IRQ_INFO,
-                    Requests.DEVICE_SET_IRQS, Requests.DEVICE_RESET, Requests.DEVICE_GET_PCI_HOT_RESET_INFO,
-                    Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
-                throw new NotModelledException("the device request 0x" + Integer.toHexString(request)
-                        + " (device information, interrupts, reset)");
+            case Requests.DEVICE_GET_INFO -> information.device(argument);
+            case Requests.DEVICE_GET_REGION_INFO -> information.region(argument);
+            case Requests.DEVICE_GET_IRQ_INFO -> information.irq(argument);
+            case Requests.DEVICE_SET_IRQS ->
+                IrqSet.check(argument, irqs::count, set -> irqs.set(call.descriptors(), set));
+            // What it resets are the contents of regions.
+            case Requests.DEVICE_RESET -> function.traits().resettable() ? 0 : -Errno.EINVAL.code();
+            case Requests.DEVICE_GET_PCI_HOT_RESET_INFO, Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
+                throw new NotModelledException(
+                        "the device request 0x" + Integer.toHexString(request) + " (hot reset, writes by eventfd)");
             default -> -Errno.ENOTTY.code();
         };
     }
@@ -118,6 +128,6 @@ final class VfioPciDriver implements Driver {
 
     @Override
     public List<Bar> bars() {
-        return function.bars();
+        return function.traits().bars();
     }
 }

@@ -1,0 +1,42 @@
+package io.github.vfio4j.emulation.vfio;
+
+import io.github.vfio4j.emulation.feature.Bar;
+import java.util.List;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * What the hardware of a PCI function is like.
+ *
+ * @param express
+ *            whether it is a PCI Express function, with the larger configuration space and error reports
+ * @param bars
+ *            its base address registers
+ * @param unmappableBars
+ *            the indices of memory BARs of less than a page whose page others use, too
+ * @param romSize
+ *            bytes of its expansion ROM; 0 without one that can be read
+ * @param resettable
+ *            whether it can be reset alone
+ * @param interrupts
+ *            its interrupts
+ */
+public record PciTraits(boolean express, List<Bar> bars, Set<Integer> unmappableBars, long romSize, boolean resettable,
+        PciInterrupts interrupts) {
+
+    /** The same as a virtual function, which has neither an interrupt pin nor a ROM (PCIe, SR-IOV chapter). */
+    PciTraits ofVirtualFunction() {
+        return new PciTraits(true, bars, unmappableBars, 0, resettable, new PciInterrupts(false, false,
+                interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar()));
+    }
+
+    /** The BAR of this index, null if it is not implemented. */
+    @Nullable
+    Bar bar(int index) {
+        return bars.stream().filter(bar -> bar.index() == index).findFirst().orElse(null);
+    }
+
+    boolean isMappable(Bar bar) {
+        return !bar.ioPort() && !unmappableBars.contains(bar.index());
+    }
+}
