@@ -3,9 +3,12 @@ package io.github.vfio4j.conformance;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_INFO;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_IRQ_SET_DATA_EVENTFD;
 
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.Arena;
@@ -17,6 +20,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.stream.LongStream;
 
 /**
  * Makes every call on two backends, the real kernel and the emulated one, and compares what each answers and writes. The
@@ -27,6 +31,9 @@ import java.util.function.Function;
  * argument holds one.
  */
 final class DifferentialBackend implements IoctlBackend {
+
+    /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
+    private static final long IRQ_SET_DATA = 20;
 
     private final IoctlBackend real;
     private final IoctlBackend emulated;
@@ -91,8 +98,7 @@ final class DifferentialBackend implements IoctlBackend {
             MemorySegment copy = argument;
             if (argument.byteSize() > 0) {
                 copy = arena.allocate(argument.byteSize(), Long.BYTES).copyFrom(argument);
-                long at = descriptorOffset(request, argument);
-                if (at >= 0) {
+                for (long at : descriptorOffsets(request, argument)) {
                     copy.set(ValueLayout.JAVA_INT, at, translate(copy.get(ValueLayout.JAVA_INT, at)));
                 }
             }
@@ -145,15 +151,20 @@ final class DifferentialBackend implements IoctlBackend {
         return changes.toString();
     }
 
-    /** Where in the argument a descriptor stands, −1 if there is none. */
-    private static long descriptorOffset(long request, MemorySegment argument) {
+    /** Where in the argument descriptors stand. */
+    private static long[] descriptorOffsets(long request, MemorySegment argument) {
         if (request == VFIO_GROUP_SET_CONTAINER()) {
-            return 0;
+            return new long[]{0};
         }
-        boolean wakeup = request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 12
-                && (argument.get(ValueLayout.JAVA_INT_UNALIGNED, 4)
-                        & VFIO_DEVICE_FEATURE_MASK()) == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP();
-        return wakeup ? 8 : -1;
+        long size = argument.byteSize();
+        int flags = size < 8 ? 0 : argument.get(ValueLayout.JAVA_INT_UNALIGNED, 4);
+        if (request == VFIO_DEVICE_SET_IRQS() && (flags & VFIO_IRQ_SET_DATA_EVENTFD()) != 0) {
+            return LongStream.iterate(IRQ_SET_DATA, at -> at + Integer.BYTES <= size, at -> at + Integer.BYTES)
+                    .toArray();
+        }
+        boolean wakeup = request == VFIO_DEVICE_FEATURE() && size >= 12
+                && (flags & VFIO_DEVICE_FEATURE_MASK()) == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP();
+        return wakeup ? new long[]{8} : new long[0];
     }
 
     /** The call in words that hold no token: the header of a feature request, the name of a device. */
@@ -167,13 +178,15 @@ final class DifferentialBackend implements IoctlBackend {
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
         }
-        return request == VFIO_IOMMU_MAP_DMA() || request == VFIO_IOMMU_UNMAP_DMA() ? number + words(argument) : number;
+        boolean isInformative = request == VFIO_IOMMU_MAP_DMA() || request == VFIO_IOMMU_UNMAP_DMA()
+                || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());
+        return isInformative ? number + words(argument) : number;
     }
 
     private static String words(MemorySegment argument) {
         StringBuilder words = new StringBuilder();
-        for (long at = 0; at + Long.BYTES <= argument.byteSize(); at += Long.BYTES) {
-            words.append(' ').append(Long.toHexString(argument.get(ValueLayout.JAVA_LONG_UNALIGNED, at)));
+        for (long at = 0; at + Integer.BYTES <= argument.byteSize(); at += Integer.BYTES) {
+            words.append(' ').append(Integer.toHexString(argument.get(ValueLayout.JAVA_INT_UNALIGNED, at)));
         }
         return words.toString();
     }

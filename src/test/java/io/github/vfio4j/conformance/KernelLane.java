@@ -73,6 +73,7 @@ final class KernelLane implements Callable<Integer> {
         RealMachine machine = new RealMachine(profile, List.of(physicalFunction, plainFunction, unboundFunction));
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
+        DeviceInfoCalls.run(machine);
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());

@@ -8,6 +8,8 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.PciFunctionSpec;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -20,6 +22,14 @@ final class RealMachine implements Machine {
 
     private static final Path PCI_DEVICES = Path.of("/sys/bus/pci/devices");
     private static final Path INTEL_IOMMU_CAPABILITY = Path.of("/sys/class/iommu/dmar0/intel-iommu/cap");
+
+    private static final int STATUS = 0x06;
+    private static final int STATUS_CAPABILITIES = 0x10;
+    private static final int FIRST_CAPABILITY = 0x34;
+    private static final int INTERRUPT_PIN = 0x3d;
+    private static final byte CAPABILITY_MSI = 0x05;
+    private static final byte CAPABILITY_EXPRESS = 0x10;
+    private static final byte CAPABILITY_MSIX = 0x11;
 
     private final KernelProfile profile;
     private final List<PciAddress> functions;
@@ -70,15 +80,53 @@ final class RealMachine implements Machine {
             for (int bar = 0; bar < 6; bar++) {
                 copyBar(bar, resources.get(bar).split(" "), spec);
             }
+            String[] rom = resources.get(6).split(" ");
+            if (Long.decode(rom[0]) != 0) {
+                spec.rom(size(rom));
+            }
+            if (Files.notExists(device.resolve("reset"))) {
+                spec.withoutReset();
+            }
+            copyConfigurationSpace(
+                    ByteBuffer.wrap(Files.readAllBytes(device.resolve("config"))).order(ByteOrder.LITTLE_ENDIAN), spec);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
     }
 
+    /** Interrupts, and whether it is PCI Express (PCI specification, configuration space and capabilities). */
+    private static void copyConfigurationSpace(ByteBuffer config, PciFunctionSpec spec) {
+        if (config.get(INTERRUPT_PIN) == 0) {
+            spec.withoutIntx();
+        }
+        boolean express = false;
+        boolean hasCapabilities = (config.getShort(STATUS) & STATUS_CAPABILITIES) != 0;
+        int at = hasCapabilities ? Byte.toUnsignedInt(config.get(FIRST_CAPABILITY)) : 0;
+        while (at != 0) {
+            int control = Short.toUnsignedInt(config.getShort(at + 2));
+            switch (config.get(at)) {
+                case CAPABILITY_MSI -> spec.msi(1 << (control >> 1 & 7));
+                case CAPABILITY_MSIX -> spec.msix((control & 0x7ff) + 1, config.getInt(at + 4) & 7);
+                case CAPABILITY_EXPRESS -> express = true;
+                default -> {
+                    // Of no concern to the emulated function.
+                }
+            }
+            at = Byte.toUnsignedInt(config.get(at + 1));
+        }
+        if (!express) {
+            spec.conventional();
+        }
+    }
+
+    private static long size(String[] resource) {
+        return Long.decode(resource[1]) - Long.decode(resource[0]) + 1;
+    }
+
     /** A line of the resource file: first and last address, flags of which bit 8 means I/O ports. */
     private static void copyBar(int index, String[] resource, PciFunctionSpec spec) {
         long first = Long.decode(resource[0]);
-        long size = Long.decode(resource[1]) - first + 1;
+        long size = size(resource);
         if (first != 0 && (Long.decode(resource[2]) & 0x100) != 0) {
             spec.ioPortBar(index, size);
         } else if (first != 0) {
