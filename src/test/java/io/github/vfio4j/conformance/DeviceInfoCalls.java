@@ -45,6 +45,8 @@ final class DeviceInfoCalls {
     private final Arena arena;
     private final int device;
     private final int eventfd;
+    /** The kernel empties the eventfd that unmasks, so that one must not be read. */
+    private final int unmasking;
     private final int other;
 
     private DeviceInfoCalls(IoctlBackend backend, Arena arena, int device) {
@@ -52,6 +54,7 @@ final class DeviceInfoCalls {
         this.arena = arena;
         this.device = device;
         eventfd = backend.eventfd(0, Fcntl.EFD_NONBLOCK);
+        unmasking = backend.eventfd(0, Fcntl.EFD_NONBLOCK);
         other = backend.open("/dev/null", Fcntl.O_RDWR);
     }
 
@@ -185,7 +188,7 @@ final class DeviceInfoCalls {
         for (int action : new int[]{MASK, UNMASK}) {
             set(0, action | NONE, 0, 1);
             set(0, action | BOOL, 0, 1, 1);
-            for (int fd : new int[]{NO_DESCRIPTOR, other, eventfd, eventfd, NO_DESCRIPTOR, other, -1, eventfd}) {
+            for (int fd : new int[]{NO_DESCRIPTOR, other, unmasking, unmasking, NO_DESCRIPTOR, other, -1, unmasking}) {
                 set(0, action | EVENTFD, 0, 1, fd);
             }
             set(0, action | NONE, 0, 0);
