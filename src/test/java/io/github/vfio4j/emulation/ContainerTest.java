@@ -12,6 +12,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.UUID;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import java.util.stream.Stream;
@@ -87,6 +88,26 @@ class ContainerTest {
         success(program.setContainer(program.group(PLAIN), container));
         success(program.setIommu(container, TYPE1V2));
         assertThat(check(program, container, 4)).isIn("0", "1");
+    }
+
+    /** Changing addresses and pages pinned for emulated devices don't go together: the offer depends on the groups. */
+    @ParameterizedTest
+    @MethodSource("io.github.vfio4j.emulation.Tables#kernelsSince61")
+    void addressesCannotBeUpdatedWithAMediatedDevice(KernelProfile kernel) {
+        UUID uuid = UUID.fromString("5a3eb0e5-8d61-4c5c-9a3e-2b4f1c2d3e4f");
+        Program program = Program.on(Program.machine(kernel).mdpy(uuid));
+        int container = program.container();
+        int mediated = success(program.open(program.mdevGroupPath(uuid)));
+        success(program.setContainer(mediated, container));
+        assertThat(check(program, container, 10)).isEqualTo("0");
+        success(program.setIommu(container, TYPE1V2));
+        assertThat(check(program, container, 10)).isEqualTo("0");
+        success(program.setContainer(program.group(PLAIN), container));
+        assertThat(check(program, container, 10)).isEqualTo("0");
+        success(program.ioctl(mediated, VFIO_GROUP_UNSET_CONTAINER()));
+        assertThat(check(program, container, 10)).isEqualTo("1");
+        success(program.setContainer(mediated, container));
+        assertThat(check(program, container, 10)).isEqualTo("0");
     }
 
     private static String check(Program program, int container, long extension) {

@@ -14,6 +14,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -153,6 +154,24 @@ class DeviceNameGrammarTest {
 
     @ParameterizedTest
     @MethodSource("io.github.vfio4j.emulation.Tables#kernels")
+    void everyCharacterOfATokenIsInItsPlace(KernelProfile kernel) {
+        Program program = Program.on(kernel);
+        int group = program.readyGroup(PF);
+        for (int i = 0; i < TOKEN.length(); i++) {
+            boolean dash = i == 8 || i == 13 || i == 18 || i == 23;
+            for (char wrong : (dash ? "0aF_ +" : "-gG/:@` \u00b9").toCharArray()) {
+                String token = TOKEN.substring(0, i) + wrong + TOKEN.substring(i + 1);
+                assertThat(opened(program.deviceFd(group, PF + " vf_token=" + token))).as(token).isEqualTo("EINVAL");
+            }
+            for (char right : (dash ? "-" : "09afAF").toCharArray()) {
+                String token = TOKEN.substring(0, i) + right + TOKEN.substring(i + 1);
+                program.close(program.deviceFd(group, PF + " vf_token=" + token));
+            }
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.github.vfio4j.emulation.Tables#kernels")
     void aNameIsInLowerCase(KernelProfile kernel) {
         String name = "0000:ab:1f.6";
         Program program = Program.on(EmulatedKernel.builder(kernel).pciFunction(name, function -> {
@@ -234,6 +253,33 @@ class DeviceNameGrammarTest {
             assertThat(opened(program.deviceFd(group, name))).as(name).isEqualTo("ENODEV");
             assertThat(opened(program.deviceFd(group, name + " foo=1"))).as(name).isEqualTo("ENODEV");
         }
+    }
+
+    private static Stream<Arguments> namesOfAMediatedDevice() {
+        return Tables.onEveryKernel("""
+                '<name>'                   | fd
+                '<name>\\0x'               | fd
+                ''                         | ENODEV
+                ' <name>'                  | ENODEV
+                '<name> '                  | ENODEV
+                '<name>x'                  | ENODEV
+                '<name>\\t'                | ENODEV
+                '<name> vf_token=<token>'  | ENODEV
+                '<name> foo=1'             | ENODEV
+                '<name> <name>'            | ENODEV
+                '5A3EB0E5-8D61-4C5C-9A3E-2B4F1C2D3E4F' | ENODEV
+                '5a3eb0e5-8d61-4c5c-9a3e-2b4f1c2d3e4'  | ENODEV
+                """);
+    }
+
+    /** A driver without options of its own wants the name and nothing else. */
+    @ParameterizedTest(name = "{0}, ''{1}'': {2}")
+    @MethodSource("namesOfAMediatedDevice")
+    void aMediatedDeviceHasANameOnly(KernelProfile kernel, String text, String answer) {
+        UUID uuid = UUID.fromString("5a3eb0e5-8d61-4c5c-9a3e-2b4f1c2d3e4f");
+        Program program = Program.on(EmulatedKernel.builder(kernel).mdpy(uuid));
+        int group = program.readyGroupAt(program.mdevGroupPath(uuid));
+        assertThat(opened(program.deviceFd(group, fill(text, uuid.toString())))).isEqualTo(answer);
     }
 
     private static Consumer<PciFunctionSpec> in(int group) {

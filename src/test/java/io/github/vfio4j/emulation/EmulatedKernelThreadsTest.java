@@ -13,16 +13,18 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_UNSET_CONTAINER;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletionService;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.ExecutorCompletionService;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Timeout;
@@ -39,7 +41,10 @@ class EmulatedKernelThreadsTest {
     private static final String ALL_KERNELS = "io.github.vfio4j.emulation.Tables#kernels";
     private static final int STANDARD_DESCRIPTORS = 3;
     private static final int ROUNDS = 300;
-    private static final int PROBE_EXIT = 5 | 1 << 18;
+    /** Where threads need not meet. */
+    private static final int FREE_ROUNDS = 5000;
+    /** Where more threads meet than there may be processors, which takes its time. */
+    private static final int MEETINGS = 50;
     private static final String ZEROS = "00000000-0000-0000-0000-000000000000";
     private static final String ONES = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
@@ -63,7 +68,7 @@ class EmulatedKernelThreadsTest {
         inParallel(devices, thread -> {
             String name = "0000:0" + thread + ":00.0";
             String path = program.groupPath(name);
-            for (int round = 0; round < ROUNDS; round++) {
+            for (int round = 0; round < FREE_ROUNDS; round++) {
                 int container = opens(open, program.container());
                 int group = opens(open, program.open(path));
                 assertThat(answer(program.setContainer(group, container))).isEqualTo("0");
@@ -96,7 +101,7 @@ class EmulatedKernelThreadsTest {
         Program program = Program.on(kernel);
         int group = program.readyGroup(PLAIN);
         inParallel(6, thread -> {
-            for (int round = 0; round < ROUNDS; round++) {
+            for (int round = 0; round < FREE_ROUNDS; round++) {
                 int device = success(program.deviceFd(group, PLAIN));
                 assertThat(answer(program.feature(device, 1 << 18, 8))).isEqualTo("ENOTTY");
                 assertThat(answer(program.ioctl(group, VFIO_GROUP_UNSET_CONTAINER()))).isEqualTo("EBUSY");
@@ -125,10 +130,10 @@ class EmulatedKernelThreadsTest {
         Program program = Program.on(kernel);
         String path = program.groupPath(PLAIN);
         List<Program> processes = List.of(program, Program.on(program.kernel()), Program.on(program.kernel()));
-        CyclicBarrier barrier = new CyclicBarrier(processes.size());
+        Rendezvous barrier = new Rendezvous(processes.size());
         List<List<String>> answers = inParallel(processes.size(), thread -> {
             List<String> mine = new ArrayList<>();
-            for (int round = 0; round < ROUNDS; round++) {
+            for (int round = 0; round < MEETINGS; round++) {
                 barrier.await();
                 int fd = processes.get(thread).open(path);
                 mine.add(opened(fd));
@@ -139,7 +144,7 @@ class EmulatedKernelThreadsTest {
             }
             return mine;
         });
-        for (int round = 0; round < ROUNDS; round++) {
+        for (int round = 0; round < MEETINGS; round++) {
             int number = round;
             assertThat(answers.stream().map(mine -> mine.get(number))).containsExactlyInAnyOrder("fd", "EBUSY",
                     "EBUSY");
@@ -149,27 +154,30 @@ class EmulatedKernelThreadsTest {
     @ParameterizedTest
     @MethodSource(ALL_KERNELS)
     void oneOfTwoClosesADescriptor(KernelProfile kernel) throws Exception {
+        int many = 100;
         Program program = Program.on(kernel);
         int group = program.readyGroup(PLAIN);
-        CyclicBarrier barrier = new CyclicBarrier(2);
-        int fd = success(program.deviceFd(group, PLAIN));
-        List<List<String>> answers = inParallel(2, thread -> {
-            List<String> mine = new ArrayList<>();
-            for (int round = 0; round < ROUNDS; round++) {
-                barrier.await();
-                mine.add(answer(program.process().close(fd)));
+        Rendezvous barrier = new Rendezvous(2);
+        int[] open = new int[many];
+        AtomicInteger closed = new AtomicInteger();
+        inParallel(2, thread -> {
+            for (int round = 0; round < MEETINGS; round++) {
                 if (barrier.await() == 0) {
-                    assertThat(program.deviceFd(group, PLAIN)).isEqualTo(fd);
+                    assertThat(closed.get()).isEqualTo(many * round);
+                    Arrays.setAll(open, i -> success(program.deviceFd(group, PLAIN)));
+                }
+                barrier.await();
+                for (int fd : open) {
+                    String answer = answer(program.process().close(fd));
+                    assertThat(answer).isIn("0", "EBADF");
+                    closed.addAndGet(answer.equals("0") ? 1 : 0);
                 }
             }
-            return mine;
+            return "done";
         });
-        for (int round = 0; round < ROUNDS; round++) {
-            assertThat(List.of(answers.get(0).get(round), answers.get(1).get(round))).containsExactlyInAnyOrder("0",
-                    "EBADF");
-        }
-        program.close(fd);
+        assertThat(closed.get()).isEqualTo(many * MEETINGS);
         assertThat(answer(program.ioctl(group, VFIO_GROUP_UNSET_CONTAINER()))).isEqualTo("0");
+        assertThat(program.process().openDescriptors()).isEqualTo(STANDARD_DESCRIPTORS + 1);
     }
 
     @ParameterizedTest
@@ -177,7 +185,7 @@ class EmulatedKernelThreadsTest {
     void aCallReachesTheDeviceOrABadDescriptor(KernelProfile kernel) throws Exception {
         Program program = Program.on(kernel);
         int group = program.readyGroup(PF);
-        CyclicBarrier barrier = new CyclicBarrier(2);
+        Rendezvous barrier = new Rendezvous(2);
         int fd = success(program.deviceFd(group, PF));
         inParallel(2, thread -> {
             for (int round = 0; round < ROUNDS; round++) {
@@ -204,7 +212,7 @@ class EmulatedKernelThreadsTest {
         Program program = Program.on(kernel);
         int group = program.group(PLAIN);
         int[] containers = {program.container(), program.container()};
-        CyclicBarrier barrier = new CyclicBarrier(2);
+        Rendezvous barrier = new Rendezvous(2);
         inParallel(2, thread -> {
             for (int round = 0; round < ROUNDS; round++) {
                 barrier.await();
@@ -226,18 +234,26 @@ class EmulatedKernelThreadsTest {
     @MethodSource(ALL_KERNELS)
     void oneOfTwoSetsTheIommu(KernelProfile kernel) throws Exception {
         Program program = Program.on(kernel);
-        for (int round = 0; round < ROUNDS; round++) {
-            int container = program.container();
-            int group = program.group(PLAIN);
-            success(program.setContainer(group, container));
-            CyclicBarrier barrier = new CyclicBarrier(2);
-            List<String> answers = inParallel(2, thread -> {
+        int container = program.container();
+        int group = program.group(PLAIN);
+        Rendezvous barrier = new Rendezvous(2);
+        List<List<String>> answers = inParallel(2, thread -> {
+            List<String> mine = new ArrayList<>();
+            for (int round = 0; round < ROUNDS; round++) {
+                if (barrier.await() == 0) {
+                    success(program.setContainer(group, container));
+                }
                 barrier.await();
-                return answer(program.setIommu(container, TYPE1V2));
-            });
-            assertThat(answers).containsExactlyInAnyOrder("0", "EINVAL");
-            program.close(group);
-            program.close(container);
+                mine.add(answer(program.setIommu(container, TYPE1V2)));
+                if (barrier.await() == 0) {
+                    success(program.ioctl(group, VFIO_GROUP_UNSET_CONTAINER()));
+                }
+            }
+            return mine;
+        });
+        for (int round = 0; round < ROUNDS; round++) {
+            assertThat(List.of(answers.get(0).get(round), answers.get(1).get(round))).containsExactlyInAnyOrder("0",
+                    "EINVAL");
         }
     }
 
@@ -275,7 +291,7 @@ class EmulatedKernelThreadsTest {
         int[] groups = {program.readyGroup(VF), program.readyGroup(VF2)};
         String[] names = {VF, VF2};
         inParallel(5, thread -> {
-            for (int round = 0; round < ROUNDS; round++) {
+            for (int round = 0; round < FREE_ROUNDS; round++) {
                 if (thread == 4) {
                     int device = program.deviceFd(physical, PF);
                     assertThat(opened(device)).isIn("fd", "EACCES");
@@ -296,13 +312,49 @@ class EmulatedKernelThreadsTest {
         assertThat(opened(program.deviceFd(physical, PF))).isEqualTo("EACCES");
     }
 
+    /** Two descriptors of a virtual function are closed at once, or one is closed while another is opened. */
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void aDeviceIsInUseUntilItsLastDescriptorIsClosed(KernelProfile kernel) throws Exception {
+        Program program = Program.withVirtualFunctions(kernel);
+        int physical = program.readyGroup(PF);
+        int virtual = program.readyGroup(VF);
+        String name = VF + " vf_token=" + TOKEN;
+        Rendezvous barrier = new Rendezvous(2);
+        int[] open = new int[2];
+        inParallel(2, thread -> {
+            for (int round = 0; round < ROUNDS; round++) {
+                open[thread] = success(program.deviceFd(virtual, name));
+                barrier.await();
+                program.close(open[thread]);
+                if (barrier.await() == 0) {
+                    program.close(success(program.deviceFd(physical, PF)));
+                    open[0] = success(program.deviceFd(virtual, name));
+                }
+                barrier.await();
+                if (thread == 0) {
+                    program.close(open[0]);
+                } else {
+                    open[1] = success(program.deviceFd(virtual, name));
+                }
+                if (barrier.await() == 0) {
+                    assertThat(opened(program.deviceFd(physical, PF))).isEqualTo("EACCES");
+                    program.close(open[1]);
+                    program.close(success(program.deviceFd(physical, PF)));
+                }
+                barrier.await();
+            }
+            return "done";
+        });
+    }
+
     @ParameterizedTest
     @MethodSource(ALL_KERNELS)
     void aTokenIsOneOrTheOther(KernelProfile kernel) throws Exception {
         Program program = Program.withVirtualFunctions(kernel);
         int device = success(program.device(PF));
         int group = program.readyGroup(VF);
-        CyclicBarrier barrier = new CyclicBarrier(2);
+        Rendezvous barrier = new Rendezvous(2);
         inParallel(2, thread -> {
             for (int round = 0; round < ROUNDS; round++) {
                 barrier.await();
@@ -323,16 +375,24 @@ class EmulatedKernelThreadsTest {
     void virtualFunctionsAreCreatedOnce(KernelProfile kernel) throws Exception {
         Program program = Program.on(kernel);
         program.createVirtualFunctions(0);
-        CyclicBarrier barrier = new CyclicBarrier(2);
-        for (int round = 0; round < 50; round++) {
-            List<String> answers = inParallel(2, thread -> {
+        Rendezvous barrier = new Rendezvous(2);
+        inParallel(2, thread -> {
+            String mine = Integer.toString(thread + 1);
+            for (int round = 0; round < ROUNDS; round++) {
                 barrier.await();
-                return answer(program.setNumVfs(PF, thread == 0 ? "1" : "2"));
-            });
-            assertThat(answers).containsExactlyInAnyOrder("1", "EBUSY");
-            assertThat(program.kernel().pciFunctions()).hasSize(answers.get(0).equals("1") ? 3 : 4);
-            assertThat(answer(program.setNumVfs(PF, "0"))).isEqualTo("1");
-        }
+                String answer = answer(program.setNumVfs(PF, mine));
+                assertThat(answer).isIn("1", "EBUSY");
+                barrier.await();
+                // As many as the one that was not refused has asked for.
+                boolean won = program.kernel().pciFunctions().size() == 2 + thread + 1;
+                assertThat(answer).isEqualTo(won ? "1" : "EBUSY");
+                if (barrier.await() == 0) {
+                    assertThat(answer(program.setNumVfs(PF, "0"))).isEqualTo("1");
+                    assertThat(program.kernel().pciFunctions()).hasSize(2);
+                }
+            }
+            return "done";
+        });
     }
 
     @ParameterizedTest
@@ -340,25 +400,46 @@ class EmulatedKernelThreadsTest {
     void lowPowerIsEnteredByOne(KernelProfile kernel) throws Exception {
         Program program = Program.on(kernel);
         int device = success(program.device(PLAIN));
-        CyclicBarrier barrier = new CyclicBarrier(3);
-        List<List<String>> answers = inParallel(3, thread -> {
-            List<String> mine = new ArrayList<>();
-            for (int round = 0; round < ROUNDS; round++) {
-                barrier.await();
-                mine.add(answer(thread == 2
-                        ? program.feature(device, PROBE_EXIT, 8)
-                        : program.feature(device, 3 | 1 << 17, 8)));
-                if (barrier.await() == 0) {
-                    success(program.feature(device, 5 | 1 << 17, 8));
+        exclude("EINVAL", thread -> program.feature(device, 3 | 1 << 17, 8),
+                entered -> program.feature(device, 5 | 1 << 17, 8));
+        assertThat(answer(program.feature(device, 3 | 1 << 17, 8))).isEqualTo("0");
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void aGroupIsOpenedByOne(KernelProfile kernel) throws Exception {
+        Program program = Program.on(kernel);
+        String path = program.groupPath(PLAIN);
+        exclude("EBUSY", thread -> program.open(path), program.process()::close);
+        assertThat(program.process().openDescriptors()).isEqualTo(STANDARD_DESCRIPTORS);
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void aGroupJoinsOneContainer(KernelProfile kernel) throws Exception {
+        Program program = Program.on(kernel);
+        int group = program.group(PLAIN);
+        int[] containers = {program.container(), program.container(), program.container()};
+        exclude("EINVAL", thread -> program.setContainer(group, containers[thread]),
+                joined -> program.ioctl(group, VFIO_GROUP_UNSET_CONTAINER()));
+    }
+
+    /** What one thread has, no other gets: three take it again and again, and give it back. */
+    private void exclude(String refusal, Task<Integer> take, IntUnaryOperator giveBack) throws Exception {
+        AtomicInteger owners = new AtomicInteger();
+        inParallel(3, thread -> {
+            for (int round = 0; round < FREE_ROUNDS; round++) {
+                int taken = take.run(thread);
+                if (taken < 0) {
+                    assertThat(answer(taken)).isEqualTo(refusal);
+                } else {
+                    assertThat(owners.incrementAndGet()).isEqualTo(1);
+                    owners.decrementAndGet();
+                    assertThat(answer(giveBack.applyAsInt(taken))).isEqualTo("0");
                 }
             }
-            return mine;
+            return "done";
         });
-        assertThat(answers.get(2)).containsOnly("0");
-        for (int round = 0; round < ROUNDS; round++) {
-            assertThat(List.of(answers.get(0).get(round), answers.get(1).get(round))).containsExactlyInAnyOrder("0",
-                    "EINVAL");
-        }
     }
 
     /** The call in progress may be the last that uses a device, of another group at that. */
@@ -369,10 +450,10 @@ class EmulatedKernelThreadsTest {
         String[] names = {PLAIN, PF};
         int[] groups = {program.readyGroup(PLAIN), program.readyGroup(PF)};
         int[] devices = {success(program.deviceFd(groups[0], PLAIN)), success(program.deviceFd(groups[1], PF))};
-        CyclicBarrier barrier = new CyclicBarrier(4);
+        Rendezvous barrier = new Rendezvous(4);
         inParallel(4, thread -> {
             int mine = thread % 2;
-            for (int round = 0; round < ROUNDS; round++) {
+            for (int round = 0; round < MEETINGS; round++) {
                 barrier.await();
                 if (thread < 2) {
                     program.close(devices[mine]);
@@ -395,7 +476,7 @@ class EmulatedKernelThreadsTest {
 
     /** The same call from several threads at once, again and again; what succeeds is closed in between. */
     private List<List<Integer>> rounds(int count, Callable<Integer> call, Program program) throws Exception {
-        CyclicBarrier barrier = new CyclicBarrier(count);
+        Rendezvous barrier = new Rendezvous(count);
         List<List<Integer>> byThread = inParallel(count, thread -> {
             List<Integer> mine = new ArrayList<>();
             for (int round = 0; round < ROUNDS; round++) {
@@ -411,6 +492,37 @@ class EmulatedKernelThreadsTest {
         });
         return IntStream.range(0, ROUNDS).mapToObj(round -> byThread.stream().map(mine -> mine.get(round)).toList())
                 .toList();
+    }
+
+    /** Lets threads go at one moment. They spin: to wake one takes longer than the calls that are to meet. */
+    private static final class Rendezvous {
+
+        private static final int SPINS = 1000;
+
+        private final int parties;
+        private final AtomicInteger arrived = new AtomicInteger();
+
+        Rendezvous(int parties) {
+            this.parties = parties;
+        }
+
+        /** Waits for the others; returns 0 to one of them. */
+        @SuppressWarnings("ThreadPriorityCheck") // Only speed depends on it: there may be more threads than processors.
+        int await() throws InterruptedException {
+            int mine = arrived.getAndIncrement();
+            int all = (mine / parties + 1) * parties;
+            for (int spins = 0; arrived.get() < all; spins++) {
+                if (Thread.interrupted()) {
+                    throw new InterruptedException();
+                }
+                if (spins < SPINS) {
+                    Thread.onSpinWait();
+                } else {
+                    Thread.yield();
+                }
+            }
+            return mine % parties;
+        }
     }
 
     private interface Task<T> {

@@ -19,6 +19,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HexFormat;
 import java.util.Map;
+import java.util.UUID;
 
 /**
  * A program on an emulated kernel that makes raw system calls, and the answers in the words of the tests' tables: a
@@ -126,6 +127,12 @@ record Program(EmulatedKernel kernel, EmulatedProcess process) {
         return "/dev/vfio" + link.substring(link.lastIndexOf('/'));
     }
 
+    /** The path of a mediated device's group. */
+    String mdevGroupPath(UUID uuid) {
+        String link = link("/sys/bus/mdev/devices/" + uuid + "/iommu_group");
+        return "/dev/vfio" + link.substring(link.lastIndexOf('/'));
+    }
+
     int group(String function) {
         return success(open(groupPath(function)));
     }
@@ -142,7 +149,12 @@ record Program(EmulatedKernel kernel, EmulatedProcess process) {
 
     /** The function's group, in a container of its own with an IOMMU; the container's descriptor is closed again. */
     int readyGroup(String function) {
-        int group = group(function);
+        return readyGroupAt(groupPath(function));
+    }
+
+    /** The same by the path of the group. */
+    int readyGroupAt(String path) {
+        int group = success(open(path));
         int container = container();
         success(setContainer(group, container));
         success(setIommu(container, TYPE1V2));
