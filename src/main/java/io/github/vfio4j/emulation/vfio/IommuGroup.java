@@ -91,6 +91,10 @@ public final class IommuGroup {
      */
     public int open(FdTable descriptors, int fd, boolean readable, boolean writable) {
         synchronized (this) {
+            // Its last device has left since the path was looked up.
+            if (members.isEmpty()) {
+                return -Errno.ENODEV.code();
+            }
             if (isInUse()) {
                 return -Errno.EBUSY.code();
             }
