@@ -100,7 +100,10 @@ final class FileTree {
         }
         PciFunction physicalFunction = function.physicalFunction();
         return switch (pci.name()) {
-            case "" -> "../../../devices/pci" + pci.address().toString().substring(0, 7) + "/" + pci.address();
+            case "" -> {
+                String address = pci.address().toString();
+                yield "../../../devices/pci" + address.substring(0, address.lastIndexOf(':')) + "/" + address;
+            }
             case "iommu_group" -> "../../../kernel/iommu_groups/" + function.group().number();
             case "driver" -> function.driver() == null ? null : "../../../bus/pci/drivers/" + function.driver();
             case "physfn" -> physicalFunction == null ? null : "../" + physicalFunction.address();
