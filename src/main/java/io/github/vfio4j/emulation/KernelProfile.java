@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation;
 import static io.github.vfio4j.Errno.EBADF;
 import static io.github.vfio4j.Errno.EBADFD;
 import static io.github.vfio4j.Errno.EINVAL;
+import static io.github.vfio4j.Errno.ENOSPC;
 import static io.github.vfio4j.Errno.EOVERFLOW;
 import static io.github.vfio4j.Errno.ERANGE;
 
@@ -76,6 +77,8 @@ public final class KernelProfile implements Cloneable {
     private boolean deviceInfoCut;
     private boolean dynamicMsix;
     private boolean intxFdFirst;
+    private boolean drainedUnmaskEventfd;
+    private Errno emptyVectorRange = ENOSPC;
     private boolean otherNegativeFdsIgnored = true;
     private Set<Integer> mttyIrqs = Set.of(0, 1, 4);
     private boolean mttyIrqsChecked;
@@ -104,6 +107,8 @@ public final class KernelProfile implements Cloneable {
         kernel.numVfsBeyond16Bits = EINVAL;
         kernel.deviceInfoSize = 20;
         kernel.intxFdFirst = true;
+        kernel.drainedUnmaskEventfd = true;
+        kernel.emptyVectorRange = ERANGE;
     });
 
     /** Linux 6.12. */
@@ -435,7 +440,8 @@ public final class KernelProfile implements Cloneable {
     }
 
     /**
-     * Whether MSI-X vectors can be added while others are in use (Linux 6.5, on x86).
+     * Whether MSI-X vectors can be added while others are in use (Linux 6.5, on x86). Where they can, no message-signalled
+     * vector is too high as long as it is not to be switched on.
      *
      * @return true from 6.12 on
      */
@@ -450,6 +456,25 @@ public final class KernelProfile implements Cloneable {
      */
     public boolean intxFdFirst() {
         return intxFdFirst;
+    }
+
+    /**
+     * Whether the eventfd that unmasks INTx is emptied whenever something is put into it (Linux 5.11); otherwise only
+     * when it is removed.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean drainedUnmaskEventfd() {
+        return drainedUnmaskEventfd;
+    }
+
+    /**
+     * The answer to switching MSI or MSI-X on without any vector (Linux 5.9).
+     *
+     * @return its errno
+     */
+    public Errno emptyVectorRange() {
+        return emptyVectorRange;
     }
 
     /**

@@ -45,8 +45,6 @@ final class DeviceInfoCalls {
     private final Arena arena;
     private final int device;
     private final int eventfd;
-    /** The kernel empties the eventfd that unmasks, so that one must not be read. */
-    private final int unmasking;
     private final int other;
 
     private DeviceInfoCalls(IoctlBackend backend, Arena arena, int device) {
@@ -54,7 +52,6 @@ final class DeviceInfoCalls {
         this.arena = arena;
         this.device = device;
         eventfd = backend.eventfd(0, Fcntl.EFD_NONBLOCK);
-        unmasking = backend.eventfd(0, Fcntl.EFD_NONBLOCK);
         other = backend.open("/dev/null", Fcntl.O_RDWR);
     }
 
@@ -77,6 +74,8 @@ final class DeviceInfoCalls {
             calls.malformedIrqSets();
             calls.everyIrqSet();
             calls.intx();
+            calls.unmasking(0);
+            calls.unmasking(Fcntl.EFD_SEMAPHORE);
             calls.vectors(MSI);
             calls.vectors(MSIX);
             calls.single(ERR);
@@ -164,7 +163,49 @@ final class DeviceInfoCalls {
     }
 
     private void readEventfd() {
-        backend.read(eventfd, arena.allocate(8, Long.BYTES));
+        read(eventfd);
+    }
+
+    private void read(int fd) {
+        backend.read(fd, arena.allocate(8, Long.BYTES));
+    }
+
+    private void write(int fd, long value) {
+        backend.write(fd, arena.allocateFrom(ValueLayout.JAVA_LONG, value));
+    }
+
+    /** What the kernel takes out of the eventfd that unmasks, and when it forgets it. */
+    private void unmasking(int flags) {
+        int fd = backend.eventfd(0, Fcntl.EFD_NONBLOCK | flags);
+        set(0, TRIGGER | EVENTFD, 0, 1, eventfd);
+        write(fd, 3);
+        set(0, UNMASK | EVENTFD, 0, 1, fd);
+        read(fd);
+        write(fd, 3);
+        read(fd);
+        read(fd);
+        write(fd, 0);
+        read(fd);
+        set(0, UNMASK | EVENTFD, 0, 1, -1);
+        write(fd, 3);
+        set(0, UNMASK | EVENTFD, 0, 1, fd);
+        set(0, UNMASK | EVENTFD, 0, 1, -1);
+        read(fd);
+        write(fd, 3);
+        set(0, UNMASK | EVENTFD, 0, 1, fd);
+        set(0, TRIGGER | NONE, 0, 0);
+        read(fd);
+        // The same eventfd for both.
+        set(0, TRIGGER | EVENTFD, 0, 1, fd);
+        set(0, UNMASK | EVENTFD, 0, 1, fd);
+        set(0, TRIGGER | NONE, 0, 1);
+        read(fd);
+        backend.close(fd);
+        set(0, UNMASK | EVENTFD, 0, 1, eventfd);
+        set(0, UNMASK | EVENTFD, 0, 1, eventfd);
+        set(0, TRIGGER | NONE, 0, 1);
+        readEventfd();
+        set(0, TRIGGER | NONE, 0, 0);
     }
 
     /** Signals what there is, in both ways. */
@@ -188,7 +229,7 @@ final class DeviceInfoCalls {
         for (int action : new int[]{MASK, UNMASK}) {
             set(0, action | NONE, 0, 1);
             set(0, action | BOOL, 0, 1, 1);
-            for (int fd : new int[]{NO_DESCRIPTOR, other, unmasking, unmasking, NO_DESCRIPTOR, other, -1, unmasking}) {
+            for (int fd : new int[]{NO_DESCRIPTOR, other, eventfd, eventfd, NO_DESCRIPTOR, other, -1, eventfd}) {
                 set(0, action | EVENTFD, 0, 1, fd);
             }
             set(0, action | NONE, 0, 0);

@@ -3,10 +3,12 @@ package io.github.vfio4j.emulation;
 import static io.github.vfio4j.emulation.Program.answer;
 import static io.github.vfio4j.emulation.Program.success;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_INFO;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_RESET;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.vfio4j.backend.Fcntl;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.Arrays;
@@ -36,12 +38,7 @@ class SetIrqsTest {
     }
 
     private static int mdev(Program program, UUID name) {
-        String link = program.link("/sys/bus/mdev/devices/" + name + "/iommu_group");
-        int group = success(program.open("/dev/vfio" + link.substring(link.lastIndexOf('/'))));
-        int container = program.container();
-        success(program.setContainer(group, container));
-        success(program.setIommu(container, Program.TYPE1V2));
-        return success(program.deviceFd(group, name.toString()));
+        return success(program.deviceFd(program.readyGroupAt(program.mdevGroupPath(name)), name.toString()));
     }
 
     private static byte[] words(int... words) {
@@ -138,8 +135,6 @@ class SetIrqsTest {
                 msi:t:0:e intx:t:0:e msix:t:0:e                        | 0 EINVAL EINVAL       | 0
                 msi:t:0:none1                                          | EINVAL                | 0
                 msi:t:0:none0                                          | EINVAL                | 0
-                msi:t:0:fds                                            | ERANGE                | 0
-                msix:t:0:fds                                           | ERANGE                | 0
                 msi:t:0:e,e,e msi:t:0:none3                            | 0 0                   | 3
                 msi:t:0:e,-1,e msi:t:0:none3                           | 0 0                   | 2
                 msi:t:2:e msi:t:0:none3                                | 0 0                   | 1
@@ -171,6 +166,7 @@ class SetIrqsTest {
                 msix:t:0:e msix:t:2:-1                        | 0 EINVAL          | 0 EINVAL          | 0 0           | 0 0
                 msi:t:0:e msi:t:2:-1                          | 0 EINVAL          | 0 EINVAL          | 0 0           | 0 0
                 msi:t:0:e msi:t:2:none1                       | 0 EINVAL          | 0 EINVAL          | 0 0           | 0 0
+                msi:t:0:fds msix:t:0:fds                      | ENOSPC ENOSPC     | ERANGE ERANGE     | ERANGE ERANGE | ERANGE ERANGE
                 msi:t:1:fds                                   | EINVAL            | EINVAL            | 0             | 0
                 """;
         return Stream.concat(Tables.onEveryKernel(same),
@@ -186,6 +182,46 @@ class SetIrqsTest {
         assertThat(given).containsExactly(answers.split(" ", -1));
         if (!signals.isEmpty()) {
             assertThat(program.readEventfd(session.eventfd)).isEqualTo(signals.equals("0") ? "EAGAIN" : signals);
+        }
+    }
+
+    private static Stream<Arguments> unmasking() {
+        // Further steps: "read", "write" 3, "shut" the eventfd and make another.
+        return Tables.byKernel(
+                """
+                        intx:t:0:e intx:u:0:e intx:t:0:none1 read  | 0 0 0 1     | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN
+                        intx:t:0:e intx:u:0:e write read           | 0 0 8 3     | 0 0 8 EAGAIN | 0 0 8 EAGAIN | 0 0 8 EAGAIN
+                        intx:t:0:e write intx:u:0:e write read     | 0 8 0 8 6   | 0 8 0 8 EAGAIN | 0 8 0 8 EAGAIN | 0 8 0 8 EAGAIN
+                        intx:t:0:e write intx:u:0:e read           | 0 8 0 3     | 0 8 0 3      | 0 8 0 3      | 0 8 0 3
+                        intx:t:0:e write intx:u:0:e intx:u:0:-1 read | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN
+                        intx:t:0:e write intx:u:0:e intx:t:0:none0 read | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN
+                        intx:t:0:e write intx:u:0:e close read     | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN | 0 8 0 0 EAGAIN
+                        intx:t:0:e intx:u:0:e intx:u:0:-1 write read | 0 0 0 8 3 | 0 0 0 8 3    | 0 0 0 8 3    | 0 0 0 8 3
+                        intx:t:0:e intx:u:0:e shut intx:u:0:e intx:u:0:e | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY
+                        intx:t:0:e shut intx:t:0:none1 read        | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN
+                        """);
+    }
+
+    @ParameterizedTest(name = "{0}: {1}: {2}")
+    @MethodSource("unmasking")
+    void theEventfdThatUnmasksIsEmptied(KernelProfile kernel, String steps, String answers) {
+        Program program = machine(kernel);
+        Session session = new Session(program, success(program.device(DEVICE)));
+        assertThat(Arrays.stream(steps.split(" ", -1)).map(session::step)).containsExactly(answers.split(" ", -1));
+    }
+
+    @ParameterizedTest
+    @MethodSource("io.github.vfio4j.emulation.Tables#kernels")
+    void ofASemaphoreThatUnmasksOneIsTakenAtATime(KernelProfile kernel) {
+        Program program = machine(kernel);
+        Session session = new Session(program, success(program.device(DEVICE)));
+        session.eventfd = program.process().eventfd(0, Fcntl.EFD_NONBLOCK | Fcntl.EFD_SEMAPHORE);
+        session.step("intx:t:0:-1");
+        if (kernel == KernelProfile.LINUX_5_7) {
+            assertThatThrownBy(() -> session.step("intx:u:0:e")).isInstanceOf(NotModelledException.class);
+        } else {
+            assertThat(Stream.of("intx:u:0:e", "write", "read", "read", "read").map(session::step)).containsExactly("0",
+                    "8", "1", "1", "EAGAIN");
         }
     }
 
@@ -285,8 +321,8 @@ class SetIrqsTest {
         private static final List<String> INDICES = List.of("intx", "msi", "msix", "err", "req");
 
         private final Program program;
-        private final int eventfd;
         private final int other;
+        private int eventfd;
         private int device;
 
         Session(Program program, int device) {
@@ -297,14 +333,25 @@ class SetIrqsTest {
         }
 
         String step(String step) {
-            if (step.equals("reset")) {
-                return answer(program.ioctl(device, 0x3b6f));
-            }
-            if (step.equals("close")) {
-                program.close(device);
-                device = success(program.device(DEVICE));
-                return "0";
-            }
+            return switch (step) {
+                case "reset" -> answer(program.ioctl(device, VFIO_DEVICE_RESET()));
+                case "close" -> {
+                    program.close(device);
+                    device = success(program.device(DEVICE));
+                    yield "0";
+                }
+                case "read" -> program.readEventfd(eventfd);
+                case "write" -> program.writeEventfd(eventfd, 3);
+                case "shut" -> {
+                    program.close(eventfd);
+                    eventfd = program.eventfd();
+                    yield "0";
+                }
+                default -> set(step);
+            };
+        }
+
+        private String set(String step) {
             String[] parts = step.split(":", -1);
             int index = INDICES.indexOf(parts[0]);
             int action = switch (parts[1]) {

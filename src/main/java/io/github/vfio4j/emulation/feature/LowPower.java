@@ -55,12 +55,9 @@ public final class LowPower {
         }
     }
 
-    /** Features 3 and 4. The use of the eventfd, if any, becomes this object's. */
+    /** Features 3 and 4. */
     synchronized int enter(@Nullable EventFd wakeup) {
         if (engaged) {
-            if (wakeup != null) {
-                wakeup.release();
-            }
             return -Errno.EINVAL.code();
         }
         engaged = true;
@@ -72,9 +69,6 @@ public final class LowPower {
     /** Feature 5, and the last close of the device: never signals. */
     public synchronized void exit() {
         engaged = false;
-        if (wake != null) {
-            wake.release();
-            wake = null;
-        }
+        wake = null;
     }
 }

@@ -24,6 +24,6 @@ record LowPowerEntryWithWakeupFeature(FeatureHost device) implements DeviceFeatu
         if (fd < 0) {
             return -Errno.EINVAL.code();
         }
-        return EventFd.acquire(call.descriptors(), fd, device.lowPower()::enter);
+        return EventFd.find(call.descriptors(), fd, device.lowPower()::enter);
     }
 }

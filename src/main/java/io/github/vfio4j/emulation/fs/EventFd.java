@@ -22,6 +22,8 @@ public final class EventFd extends OpenFile {
     private final boolean nonBlocking;
     private final boolean exactWrites;
     private long counter;
+    private int drains;
+    private volatile boolean closed;
 
     private EventFd(int initialValue, int flags, boolean exactWrites) {
         super(true, true);
@@ -40,30 +42,74 @@ public final class EventFd extends OpenFile {
     }
 
     /**
-     * Finds the eventfd behind a number for somebody who keeps it: no descriptor is {@code EBADF}, one of another kind
-     * {@code EINVAL}.
+     * Finds the eventfd behind a number for a part of the kernel that keeps it: no descriptor is {@code EBADF}, one of
+     * another kind {@code EINVAL}. Keeping it does not keep it open: its counter outlives its descriptor.
      *
      * @param taker
-     *            whose the use of the eventfd becomes; answers 0 or −errno
+     *            answers 0 or −errno
      */
-    public static int acquire(FdTable descriptors, int fd, ToIntFunction<EventFd> taker) {
+    public static int find(FdTable descriptors, int fd, ToIntFunction<EventFd> taker) {
         OpenFile file = descriptors.acquire(fd);
         if (file == null) {
             return -Errno.EBADF.code();
         }
-        if (!(file instanceof EventFd eventfd)) {
+        try {
+            return file instanceof EventFd eventfd ? taker.applyAsInt(eventfd) : -Errno.EINVAL.code();
+        } finally {
             file.release();
-            return -Errno.EINVAL.code();
         }
-        return taker.applyAsInt(eventfd);
+    }
+
+    /** Whether a read takes one out, and not all. */
+    public boolean isSemaphore() {
+        return semaphore;
+    }
+
+    /** Whether no descriptor leads here any more. */
+    public boolean isClosed() {
+        return closed;
+    }
+
+    @Override
+    protected void onLastRelease() {
+        closed = true;
     }
 
     /** Adds one, as a device does. */
     public synchronized void signal() {
         if (counter != OVERFLOW) {
             counter++;
-            notifyAll();
+            onAdded();
         }
+    }
+
+    /** From now on a part of the kernel takes out what is put in, before any reader sees it. */
+    public synchronized void startDraining() {
+        drains++;
+    }
+
+    /** The opposite of {@link #startDraining}. */
+    public synchronized void stopDraining() {
+        drains--;
+    }
+
+    /** Takes out what a read would. */
+    public synchronized void drain() {
+        take();
+    }
+
+    private synchronized void onAdded() {
+        for (int i = 0; i < drains; i++) {
+            take();
+        }
+        notifyAll();
+    }
+
+    private synchronized long take() {
+        long taken = semaphore && counter != 0 ? 1 : counter;
+        counter -= taken;
+        notifyAll();
+        return taken;
     }
 
     @Override
@@ -80,10 +126,7 @@ public final class EventFd extends OpenFile {
         if (error != 0) {
             return error;
         }
-        long taken = semaphore ? 1 : counter;
-        counter -= taken;
-        notifyAll();
-        buffer.set(COUNT, 0, taken);
+        buffer.set(COUNT, 0, take());
         return Long.BYTES;
     }
 
@@ -101,7 +144,7 @@ public final class EventFd extends OpenFile {
             return error;
         }
         counter += added;
-        notifyAll();
+        onAdded();
         return Long.BYTES;
     }
 

@@ -61,7 +61,7 @@ final class MttyIrqs {
         }
         if (set.hasFds()) {
             close();
-            return set.fd(0) < 0 ? 0 : EventFd.acquire(descriptors, set.fd(0), eventfd -> {
+            return set.fd(0) < 0 ? 0 : EventFd.find(descriptors, set.fd(0), eventfd -> {
                 trigger = eventfd;
                 active = set.index();
                 return 0;
@@ -86,10 +86,7 @@ final class MttyIrqs {
 
     /** The last closing of the device. */
     synchronized void close() {
-        if (trigger != null) {
-            trigger.release();
-            trigger = null;
-        }
+        trigger = null;
         active = NONE;
         masked = false;
     }

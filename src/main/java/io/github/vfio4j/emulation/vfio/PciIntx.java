@@ -3,11 +3,18 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelHazardException;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.EventFd;
 import io.github.vfio4j.emulation.fs.FdTable;
 import org.jspecify.annotations.Nullable;
 
-/** The legacy interrupt of a device on vfio-pci (semantics §E.4). Guarded by {@link PciIrqs}. */
+/**
+ * The legacy interrupt of a device on vfio-pci (semantics §E.4). Guarded by {@link PciIrqs}.
+ *
+ * <p>
+ * The kernel waits for the eventfd that unmasks in drivers/vfio/virqfd.c. As no emulated device raises its interrupt by
+ * itself, to unmask one signals nothing; what shows is that the eventfd is emptied.
+ */
 final class PciIntx {
 
     private final KernelProfile profile;
@@ -52,14 +59,13 @@ final class PciIntx {
 
     private int setTrigger(FdTable descriptors, int fd) {
         if (!profile.intxFdFirst()) {
-            trigger = released(trigger);
+            trigger = null;
         }
         if (fd < 0) {
-            trigger = released(trigger);
+            trigger = null;
             return 0;
         }
-        return EventFd.acquire(descriptors, fd, eventfd -> {
-            released(trigger);
+        return EventFd.find(descriptors, fd, eventfd -> {
             trigger = eventfd;
             return 0;
         });
@@ -82,28 +88,40 @@ final class PciIntx {
         }
         int fd = set.fd(0);
         if (fd < 0) {
-            unmask = released(unmask);
+            removeUnmask();
             return 0;
         }
-        return EventFd.acquire(descriptors, fd, eventfd -> {
-            if (unmask != null) {
-                eventfd.release();
-                return -Errno.EBUSY.code();
-            }
-            unmask = eventfd;
-            return 0;
-        });
+        return EventFd.find(descriptors, fd, this::setUnmask);
+    }
+
+    /** Closing the eventfd is one way to remove it. */
+    private int setUnmask(EventFd eventfd) {
+        if (unmask != null && !unmask.isClosed()) {
+            return -Errno.EBUSY.code();
+        }
+        if (profile.drainedUnmaskEventfd()) {
+            eventfd.startDraining();
+        } else if (eventfd.isSemaphore()) {
+            throw new NotModelledException(
+                    "INTx unmasked by an eventfd with EFD_SEMAPHORE, whose counter old kernels let underflow");
+        }
+        unmask = eventfd;
+        return 0;
+    }
+
+    private void removeUnmask() {
+        if (unmask == null) {
+            return;
+        }
+        unmask.drain();
+        if (profile.drainedUnmaskEventfd()) {
+            unmask.stopDraining();
+        }
+        unmask = null;
     }
 
     void disable() {
-        trigger = released(trigger);
-        unmask = released(unmask);
-    }
-
-    private static @Nullable EventFd released(@Nullable EventFd eventfd) {
-        if (eventfd != null) {
-            eventfd.release();
-        }
-        return null;
+        trigger = null;
+        removeUnmask();
     }
 }

@@ -30,7 +30,7 @@ final class PciMsi {
         int vectors = set.start() + set.count();
         if (vectors == 0) {
             // The PCI core is asked for at least one and at most none.
-            return -Errno.ERANGE.code();
+            return -profile.emptyVectorRange().code();
         }
         enabled = vectors;
         growing = isMsix && profile.dynamicMsix();
@@ -67,7 +67,7 @@ final class PciMsi {
             int error = setTrigger(descriptors, set.start() + i, set.fd(i));
             if (error != 0) {
                 for (int undone = 0; undone <= i; undone++) {
-                    clear(set.start() + undone);
+                    triggers.remove(set.start() + undone);
                 }
                 return error;
             }
@@ -76,28 +76,20 @@ final class PciMsi {
     }
 
     private int setTrigger(FdTable descriptors, int vector, int fd) {
-        clear(vector);
+        triggers.remove(vector);
         if (fd < 0) {
             return 0;
         }
         if (vector >= enabled && !growing) {
             return -Errno.EINVAL.code();
         }
-        return EventFd.acquire(descriptors, fd, eventfd -> {
+        return EventFd.find(descriptors, fd, eventfd -> {
             triggers.put(vector, eventfd);
             return 0;
         });
     }
 
-    private void clear(int vector) {
-        EventFd trigger = triggers.remove(vector);
-        if (trigger != null) {
-            trigger.release();
-        }
-    }
-
     void disable() {
-        triggers.values().forEach(EventFd::release);
         triggers.clear();
         enabled = 0;
         growing = false;

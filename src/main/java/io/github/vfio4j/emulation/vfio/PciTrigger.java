@@ -54,17 +54,13 @@ final class PciTrigger {
         if (fd < 0) {
             return profile.otherNegativeFdsIgnored() ? 0 : -Errno.EINVAL.code();
         }
-        return EventFd.acquire(descriptors, fd, given -> {
-            clear();
+        return EventFd.find(descriptors, fd, given -> {
             eventfd = given;
             return 0;
         });
     }
 
     void clear() {
-        if (eventfd != null) {
-            eventfd.release();
-            eventfd = null;
-        }
+        eventfd = null;
     }
 }
