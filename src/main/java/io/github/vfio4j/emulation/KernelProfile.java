@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation;
 import static io.github.vfio4j.Errno.EBADF;
 import static io.github.vfio4j.Errno.EBADFD;
 import static io.github.vfio4j.Errno.EINVAL;
+import static io.github.vfio4j.Errno.ENODEV;
 import static io.github.vfio4j.Errno.ENOSPC;
 import static io.github.vfio4j.Errno.EOVERFLOW;
 import static io.github.vfio4j.Errno.ERANGE;
@@ -59,6 +60,7 @@ public final class KernelProfile implements Cloneable {
     // VFIO_CHECK_EXTENSION: 1 TYPE1, 3 TYPE1v2, 6 NESTING, 9 UNMAP_ALL, 10 UPDATE_VADDR.
     private Map<Integer, Integer> type1Extensions = Map.of(1, 1, 3, 1, 6, 1);
     private Map<Integer, Integer> type1ExtensionsOnceSet = Map.of();
+    private Errno missingNesting = ENODEV;
     private boolean type1DirtyPages;
     // VFIO_DMA_MAP_FLAG_: 1 READ, 2 WRITE, 4 VADDR. VFIO_DMA_UNMAP_FLAG_: 1 GET_DIRTY_BITMAP, 2 ALL, 4 VADDR.
     private int type1MapFlags = 1 | 2;
@@ -99,6 +101,7 @@ public final class KernelProfile implements Cloneable {
         kernel.goneGroups = true;
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
         kernel.type1ExtensionsOnceSet = Map.of(10, 1);
+        kernel.missingNesting = EINVAL;
         kernel.type1DirtyPages = true;
         kernel.type1MapFlags = 1 | 2 | 4;
         kernel.type1UnmapFlags = 1 | 2 | 4;
@@ -310,6 +313,16 @@ public final class KernelProfile implements Cloneable {
      */
     public Map<Integer, Integer> type1ExtensionsOnceSet() {
         return type1ExtensionsOnceSet;
+    }
+
+    /**
+     * The answer of VFIO_SET_IOMMU for nesting from an IOMMU of Intel's that cannot do it, where the kernel offers it at
+     * all.
+     *
+     * @return its errno
+     */
+    public Errno missingNesting() {
+        return missingNesting;
     }
 
     /**

@@ -152,7 +152,7 @@ final class LifecycleCalls {
         setContainer(group, 9999);
         status(group);
         names(group, address);
-        for (int type : new int[]{0, 2, 4, 5, 7, 8, 9, 10, 11}) {
+        for (int type : new int[]{0, 2, 4, 5, 6, 7, 8, 9, 10, 11}) {
             ioctl(container, VFIO_SET_IOMMU(), type);
         }
         ioctl(container, VFIO_SET_IOMMU(), 3);

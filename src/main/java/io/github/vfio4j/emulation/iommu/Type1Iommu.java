@@ -5,6 +5,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_GET_INFO;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1_IOMMU;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1v2_IOMMU;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
@@ -26,8 +27,6 @@ public final class Type1Iommu {
     /** Groups whose drivers imitate DMA leave every page size to choose. */
     private static final long ALL_PAGE_SIZES = 0xffff_ffff_ffff_f000L;
 
-    private static final int NESTING = 6;
-
     private final KernelProfile profile;
     private final IommuHardware hardware;
     private final boolean v2;
@@ -44,9 +43,9 @@ public final class Type1Iommu {
         v2 = type != VFIO_TYPE1_IOMMU();
     }
 
-    /** Whether the driver can be opened as this: TYPE1, TYPE1v2 or NESTING. */
+    /** Whether the driver can be opened as this: TYPE1 or TYPE1v2. */
     public static boolean isType(int type) {
-        return type == 1 || type == 3 || type == NESTING;
+        return type == VFIO_TYPE1_IOMMU() || type == VFIO_TYPE1v2_IOMMU();
     }
 
     /** A group joins; an emulated one is one whose driver imitates DMA. */

@@ -5,6 +5,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_UPDATE_VADDR;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
@@ -19,6 +20,9 @@ import org.jspecify.annotations.Nullable;
  * its own descriptor is closed.
  */
 public final class Container {
+
+    /** VFIO_TYPE1_NESTING_IOMMU, which the header of Linux 7.2 does not have any more. */
+    private static final long NESTING = 6;
 
     private final KernelProfile profile;
     private final IommuHardware hardware;
@@ -75,6 +79,9 @@ public final class Container {
         if (checkExtension(type) <= 0) {
             return -Errno.ENODEV.code();
         }
+        if (type == NESTING) {
+            return refuseNesting();
+        }
         if (!Type1Iommu.isType((int) type)) {
             // The driver has that extension, but as a property of its IOMMU and not as a kind of it.
             return -Errno.EINVAL.code();
@@ -84,6 +91,15 @@ public final class Container {
             iommu.attach(group.isEmulated());
         }
         return 0;
+    }
+
+    /** The driver offers it whatever the machine; this one's IOMMU cannot do it. */
+    private int refuseNesting() {
+        if (groups.stream().allMatch(IommuGroup::isEmulated)) {
+            throw new NotModelledException("the nesting type1 IOMMU, which a container gets as long as there is no"
+                    + " hardware that would have to do it");
+        }
+        return -profile.missingNesting().code();
     }
 
     private synchronized int iommuIoctl(CallContext call, int request, MemorySegment argument) {
