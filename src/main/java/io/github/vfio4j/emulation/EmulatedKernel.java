@@ -249,8 +249,12 @@ public final class EmulatedKernel {
          * Boots it.
          *
          * @return the kernel
+         * @throws IllegalArgumentException
+         *             if what was said of a PCI function does not go together, for example more virtual functions than it
+         *             can have
          */
         public EmulatedKernel build() {
+            functions.forEach((address, function) -> function.check(address));
             return new EmulatedKernel(this);
         }
     }

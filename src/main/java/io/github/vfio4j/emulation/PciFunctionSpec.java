@@ -1,14 +1,13 @@
 package io.github.vfio4j.emulation;
 
+import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.feature.Bar;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.PciInterrupts;
 import io.github.vfio4j.emulation.vfio.PciTraits;
 import java.util.ArrayList;
-import java.util.HashSet;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -21,10 +20,10 @@ public final class PciFunctionSpec {
     /** Where the next BAR goes: any place will do, as long as it is aligned and not 0. */
     private static final long FIRST_BAR_ADDRESS = 0xfe00_0000L;
 
-    private static final long PAGE_SIZE = 4096;
     private static final long SMALLEST_ROM = 2048;
     private static final int MOST_MSI = 32;
     private static final int MOST_MSIX = 2048;
+    private static final long MSIX_TABLE_ENTRY = 16;
 
     private @Nullable String driver = PciFunction.VFIO_PCI;
     private @Nullable String vfDriver;
@@ -32,7 +31,6 @@ public final class PciFunctionSpec {
     private PciFunction.Sriov sriov = PciFunction.Sriov.NONE;
     private int numVfs;
     private final List<Bar> bars = new ArrayList<>();
-    private final Set<Integer> unmappableBars = new HashSet<>();
     private boolean express = true;
     private boolean resettable = true;
     private long romSize;
@@ -95,7 +93,7 @@ public final class PciFunctionSpec {
     }
 
     /**
-     * Virtual functions that exist from the start. Usually they come when {@code sriov_numvfs} is written; this is for a
+     * Virtual functions that exist from the start, no more than {@link #sriov} allows. Usually they come when {@code sriov_numvfs} is written; this is for a
      * physical function that a host driver keeps.
      *
      * @param count
@@ -111,7 +109,7 @@ public final class PciFunctionSpec {
     }
 
     /**
-     * A memory BAR.
+     * A memory BAR. It comes behind those that were named before; small ones in one page cannot be mapped.
      *
      * @param index
      *            0‥5
@@ -141,26 +139,12 @@ public final class PciFunctionSpec {
             throw new IllegalArgumentException("There is no BAR " + index + " of " + size
                     + " bytes: the index is 0 to 5, the size a power of two of at least " + smallest);
         }
+        if (bars.stream().anyMatch(bar -> bar.index() == index)) {
+            throw new IllegalArgumentException("There are two BARs " + index + "; give each its own index");
+        }
         long address = bars.isEmpty() ? FIRST_BAR_ADDRESS : bars.getLast().address() + bars.getLast().size();
         bars.add(new Bar(index, size, Math.ceilDiv(address, size) * size, ioPort));
         return this;
-    }
-
-    /**
-     * A memory BAR of less than a page that cannot be mapped, because others use its page, too.
-     *
-     * @param index
-     *            0‥5
-     * @param size
-     *            bytes, a power of two, at least 16
-     * @return this
-     */
-    public PciFunctionSpec unmappableBar(int index, long size) {
-        if (size >= PAGE_SIZE) {
-            throw new IllegalArgumentException("A BAR of " + size + " bytes has its pages to itself and can be mapped");
-        }
-        unmappableBars.add(index);
-        return memoryBar(index, size);
     }
 
     /**
@@ -238,7 +222,7 @@ public final class PciFunctionSpec {
      * @param vectors
      *            the size of its table, 1 to 2048
      * @param tableBar
-     *            the memory BAR that holds the table
+     *            the memory BAR that holds the table, 16 bytes for each vector
      * @return this
      */
     public PciFunctionSpec msix(int vectors, int tableBar) {
@@ -252,6 +236,20 @@ public final class PciFunctionSpec {
     private PciFunctionSpec interrupts(boolean pin, boolean line, int msi, int msix, int msixTableBar) {
         interrupts = new PciInterrupts(pin, line, msi, msix, msixTableBar);
         return this;
+    }
+
+    /** Whether all that was said goes together; once all has been said. */
+    void check(PciAddress address) {
+        if (numVfs < 0 || numVfs > sriov.totalVfs()) {
+            throw new IllegalArgumentException("The function " + address + " cannot have " + numVfs
+                    + " virtual functions: it can have 0 to " + sriov.totalVfs() + ", which sriov(total) says");
+        }
+        int tableBar = interrupts.msixTableBar();
+        if (interrupts.msixVectors() > 0 && bars.stream().noneMatch(bar -> bar.index() == tableBar && !bar.ioPort()
+                && bar.size() >= MSIX_TABLE_ENTRY * interrupts.msixVectors())) {
+            throw new IllegalArgumentException("The function " + address + " has no memory BAR " + tableBar
+                    + " that its MSI-X table of " + interrupts.msixVectors() + " entries fits into; give it one");
+        }
     }
 
     @Nullable
@@ -277,6 +275,6 @@ public final class PciFunctionSpec {
     }
 
     PciTraits traits() {
-        return new PciTraits(express, List.copyOf(bars), Set.copyOf(unmappableBars), romSize, resettable, interrupts);
+        return new PciTraits(express, List.copyOf(bars), romSize, resettable, interrupts);
     }
 }

@@ -26,9 +26,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 /** GET_INFO, GET_REGION_INFO, GET_IRQ_INFO and RESET (semantics §E.4). */
 class DeviceInfoTest {
 
-    /** PCIe, with everything: memory BARs 0 and 4, ports in BAR 2, a small BAR 5, MSI and MSI-X. */
+    /** PCIe, with everything: memory BARs 0 and 4, ports in BAR 2, small BARs 3 and 5 in one page, MSI and MSI-X. */
     private static final String RICH = "0000:05:00.0";
-    /** Conventional, with nothing. */
+    /** Conventional, with nothing but a small BAR. */
     private static final String POOR = "0000:06:00.0";
     /** The virtual function of {@link #RICH}. */
     private static final String RICH_VF = "0000:05:00.1";
@@ -54,21 +54,16 @@ class DeviceInfoTest {
         if (mdev == null) {
             return success(program.device(device.equals("rich") ? RICH : POOR));
         }
-        String link = program.link("/sys/bus/mdev/devices/" + mdev + "/iommu_group");
-        int group = success(program.open("/dev/vfio" + link.substring(link.lastIndexOf('/'))));
-        int container = program.container();
-        success(program.setContainer(group, container));
-        success(program.setIommu(container, Program.TYPE1V2));
-        return success(program.deviceFd(group, mdev.toString()));
+        return success(program.deviceFd(program.readyGroupAt(program.mdevGroupPath(mdev)), mdev.toString()));
     }
 
     private static Program machine(KernelProfile kernel) {
         return Program.on(EmulatedKernel.builder(kernel)
                 .pciFunction(RICH,
                         function -> function.sriov(1).memoryBar(0, 16384).ioPortBar(2, 32).memoryBar(4, 4096)
-                                .unmappableBar(5, 256).rom(65536).msi(8).msix(5, 4))
-                .pciFunction(POOR, function -> function.conventional().withoutIntx().withoutReset()).mtty(MTTY1, 1)
-                .mtty(MTTY2, 2).mdpy(MDPY));
+                                .memoryBar(5, 256).memoryBar(3, 256).rom(65536).msi(8).msix(5, 4))
+                .pciFunction(POOR, function -> function.conventional().memoryBar(1, 256).withoutIntx().withoutReset())
+                .mtty(MTTY1, 1).mtty(MTTY2, 2).mdpy(MDPY));
     }
 
     /** An argument of that many mapped bytes. */
@@ -159,6 +154,7 @@ class DeviceInfoTest {
                 rich 0 31           | EINVAL
                 rich 1 32           | 20 0 - 0 0 0 100 - -
                 rich 2 32           | 20 3 - 20 0 0 200 - -
+                rich 3 32           | 20 3 - 100 0 0 300 - -
                 rich 4 32           | 28 f 0 1000 0 0 400 - -
                 rich 4 39           | 28 f 0 1000 0 0 400 - -
                 rich 4 40           | 28 f 20 1000 0 0 400 10003 0
@@ -174,6 +170,7 @@ class DeviceInfoTest {
                 vf 6 32             | 20 0 - 0 0 0 600 - -
                 vf 7 32             | 20 3 - 1000 0 0 700 - -
                 poor 0 32           | 20 0 - 0 0 0 0 - -
+                poor 1 32           | 20 7 - 100 0 0 100 - -
                 poor 6 32           | 20 0 - 0 0 0 600 - -
                 poor 7 64           | 40 3 - 100 0 0 700 - -
                 mtty1 0 32          | 20 3 - 8 0 0 0 - -
@@ -304,6 +301,18 @@ class DeviceInfoTest {
     void aDeviceIsResetIfItCanBe(KernelProfile kernel, String device, String expected) {
         Program program = machine(kernel);
         assertThat(answer(program.ioctl(open(program, device), VFIO_DEVICE_RESET()))).isEqualTo(expected);
+    }
+
+    @ParameterizedTest
+    @MethodSource(EVERY_KERNEL)
+    void aResetLeavesTheToken(KernelProfile kernel) {
+        Program program = machine(kernel);
+        success(program.ioctl(success(program.device(RICH + " vf_token=" + Program.TOKEN)), VFIO_DEVICE_RESET()));
+        program.write(Program.ENABLE_SRIOV, "1");
+        program.setNumVfs(RICH, "1");
+        int group = program.readyGroup(RICH_VF);
+        assertThat(Program.opened(program.deviceFd(group, RICH_VF))).isEqualTo("EACCES");
+        assertThat(Program.opened(program.deviceFd(group, RICH_VF + " vf_token=" + Program.TOKEN))).isEqualTo("fd");
     }
 
     @ParameterizedTest

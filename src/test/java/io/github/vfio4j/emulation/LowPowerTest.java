@@ -6,6 +6,7 @@ import static io.github.vfio4j.emulation.Program.TOKEN;
 import static io.github.vfio4j.emulation.Program.VF;
 import static io.github.vfio4j.emulation.Program.answer;
 import static io.github.vfio4j.emulation.Program.success;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_RESET;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
@@ -81,6 +82,10 @@ class LowPowerTest {
                 wakeup pause short-wakeup entry           | 0 EINVAL 0         | 1
                 wakeup pause wakeup-closed entry          | 0 EBADF 0          | 1
                 wakeup pause wakeup-none entry            | 0 EINVAL 0         | 1
+                entry reset entry                         | 0 0 EINVAL         | 0
+                wakeup reset entry                        | 0 0 EINVAL         | 0
+                wakeup pause reset entry                  | 0 0 0              | 1
+                wakeup reset pause probe                  | 0 0 0              | 1
                 wakeup-closed entry                       | EBADF 0            | 0
                 wakeup-none entry                         | EINVAL 0           | 0
                 entry wakeup-closed                       | 0 EBADF            | 0
@@ -118,6 +123,7 @@ class LowPowerTest {
             case "exit" -> program.feature(device, EXIT | SET, 8);
             case "probe" -> program.feature(device, EXIT | PROBE, 8);
             case "token" -> program.setToken(device, TOKEN);
+            case "reset" -> program.ioctl(device, VFIO_DEVICE_RESET());
             case "malformed" -> program.feature(device, EXIT | PROBE, 7);
             case "unmapped" -> program.ioctl(device, 0x3b75);
             case "unknown-feature" -> program.feature(device, 13 | PROBE, 8);

@@ -2,7 +2,6 @@ package io.github.vfio4j.emulation.vfio;
 
 import io.github.vfio4j.emulation.feature.Bar;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,8 +11,6 @@ import org.jspecify.annotations.Nullable;
  *            whether it is a PCI Express function, with the larger configuration space and error reports
  * @param bars
  *            its base address registers
- * @param unmappableBars
- *            the indices of memory BARs of less than a page whose page others use, too
  * @param romSize
  *            bytes of its expansion ROM; 0 without one that can be read
  * @param resettable
@@ -21,13 +18,14 @@ import org.jspecify.annotations.Nullable;
  * @param interrupts
  *            its interrupts
  */
-public record PciTraits(boolean express, List<Bar> bars, Set<Integer> unmappableBars, long romSize, boolean resettable,
-        PciInterrupts interrupts) {
+public record PciTraits(boolean express, List<Bar> bars, long romSize, boolean resettable, PciInterrupts interrupts) {
+
+    private static final long PAGE_SIZE = 4096;
 
     /** The same as a virtual function, which has neither an interrupt pin nor a ROM (PCIe, SR-IOV chapter). */
     PciTraits ofVirtualFunction() {
-        return new PciTraits(true, bars, unmappableBars, 0, resettable, new PciInterrupts(false, false,
-                interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar()));
+        return new PciTraits(true, bars, 0, resettable, new PciInterrupts(false, false, interrupts.msiVectors(),
+                interrupts.msixVectors(), interrupts.msixTableBar()));
     }
 
     /** The BAR of this index, null if it is not implemented. */
@@ -36,7 +34,9 @@ public record PciTraits(boolean express, List<Bar> bars, Set<Integer> unmappable
         return bars.stream().filter(bar -> bar.index() == index).findFirst().orElse(null);
     }
 
+    /** Memory can be mapped in whole pages only, and nobody else's with it; one of a page or more has them. */
     boolean isMappable(Bar bar) {
-        return !bar.ioPort() && !unmappableBars.contains(bar.index());
+        return !bar.ioPort() && bar.address() % PAGE_SIZE == 0 && bars.stream().noneMatch(other -> !other.ioPort()
+                && other.address() > bar.address() && other.address() < bar.address() + PAGE_SIZE);
     }
 }

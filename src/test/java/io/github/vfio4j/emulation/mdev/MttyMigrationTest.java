@@ -236,6 +236,11 @@ class MttyMigrationTest {
         assertThat(version2).isEqualTo(profile.equals(KernelProfile.LINUX_7_2));
         assertThat(process.ioctl(fd, PRECOPY_INFO, info)).isZero();
         assertThat(info.get(JAVA_INT, 4)).isEqualTo(version2 ? 0 : 0xdead);
+
+        assertThat(process.ioctl(device, vfio_h.VFIO_DEVICE_RESET(), MemorySegment.NULL)).isZero();
+        info.set(JAVA_INT, 4, 0xdead);
+        assertThat(process.ioctl(set(PRE_COPY), PRECOPY_INFO, info)).isZero();
+        assertThat(info.get(JAVA_INT, 4)).as("after a reset").isEqualTo(version2 ? 0 : 0xdead);
     }
 
     @Test
