@@ -61,15 +61,21 @@ final class DeviceInfoCalls {
     }
 
     private static void run(IoctlBackend backend, PciAddress address) {
+        run(backend, Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow(), address.toString());
+    }
+
+    /** On the device of a group that has this name. */
+    static void run(IoctlBackend backend, int iommuGroup, String deviceName) {
         try (Arena arena = Arena.ofConfined()) {
             int container = backend.open("/dev/vfio/vfio", Fcntl.O_RDWR);
-            int group = backend.open("/dev/vfio/" + Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow(),
-                    Fcntl.O_RDWR);
+            int group = backend.open("/dev/vfio/" + iommuGroup, Fcntl.O_RDWR);
             backend.ioctl(group, VFIO_GROUP_SET_CONTAINER(), arena.allocateFrom(ValueLayout.JAVA_INT, container));
             backend.ioctl(container, VFIO_SET_IOMMU(), MemorySegment.ofAddress(TYPE1V2));
-            MemorySegment name = arena.allocateFrom(address.toString());
+            MemorySegment name = arena.allocateFrom(deviceName);
             int device = backend.ioctl(group, VFIO_GROUP_GET_DEVICE_FD(), name);
             DeviceInfoCalls calls = new DeviceInfoCalls(backend, arena, device);
+            // Before the first GET_INFO some drivers do not know how many interrupts they have.
+            calls.everyIrqSet();
             calls.information();
             calls.malformedIrqSets();
             calls.everyIrqSet();
