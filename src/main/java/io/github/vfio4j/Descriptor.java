@@ -1,6 +1,7 @@
 package io.github.vfio4j;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.feature.OwnedDescriptor;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -13,7 +14,7 @@ import java.util.function.BooleanSupplier;
  * <p>
  * Calls count themselves in and out; closing refuses new ones and waits for those under way.
  */
-final class Descriptor {
+final class Descriptor implements OwnedDescriptor {
 
     private static final int CLOSED = 1 << 31;
     private static final VarHandle STATE;
@@ -52,14 +53,65 @@ final class Descriptor {
         return fd;
     }
 
+    /** Another descriptor of the same kernel, which this one's calls have brought. */
+    Descriptor sibling(int other, String otherName) {
+        return new Descriptor(backend, other, otherName);
+    }
+
     /** An ioctl on the descriptor: ≥ 0, or −errno. */
-    int ioctl(long request, MemorySegment argument) {
+    @Override
+    public int ioctl(long request, MemorySegment argument) {
         enter();
         try {
             return backend.ioctl(fd, request, argument);
         } finally {
             leave();
         }
+    }
+
+    /** The same, for an argument with pointers in it. */
+    int ioctl(long request, MemorySegment argument, MemorySegment[] pointees) {
+        enter();
+        try {
+            return backend.ioctl(fd, request, argument, pointees);
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public long read(MemorySegment target) {
+        enter();
+        try {
+            return backend.read(fd, target);
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public long write(MemorySegment source) {
+        enter();
+        try {
+            return backend.write(fd, source);
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public <T> T lend(Use<T> use) throws VfioException {
+        enter();
+        try {
+            return use.with(fd);
+        } finally {
+            leave();
+        }
+    }
+
+    @Override
+    public boolean isOpen() {
+        return state >= 0;
     }
 
     /** Counts a call in. */
@@ -90,7 +142,8 @@ final class Descriptor {
      * @throws VfioException
      *             if close(2) reports an error; the descriptor is gone all the same
      */
-    void close() throws VfioException {
+    @Override
+    public void close() throws VfioException {
         boolean first = ((int) STATE.getAndBitwiseOr(this, CLOSED) & CLOSED) == 0;
         if (!first) {
             await(() -> gone);

@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -16,6 +17,9 @@ final class Diagnosis {
     private static final String NO_FUNCTION = "There is no PCI function at this address; 'lspci -D' lists those there"
             + " are";
 
+    private static final String NO_MEDIATED_DEVICE = "There is no mediated device of this name with a driver; 'ls"
+            + " /sys/bus/mdev/devices' lists those there are, and writing a UUID to its type's 'create' makes one";
+
     private Diagnosis() {
     }
 
@@ -26,6 +30,16 @@ final class Diagnosis {
         }
         return new VfioException("open " + function, null, "The function is in no IOMMU group: turn the IOMMU on in the"
                 + " firmware and boot with intel_iommu=on or amd_iommu=on");
+    }
+
+    /** There is no mediated device of that name, or none in a group. */
+    static VfioException noMediatedDevice(UUID uuid) {
+        return new VfioException("open mediated device " + uuid, Errno.ENODEV, NO_MEDIATED_DEVICE);
+    }
+
+    /** VFIO_GROUP_GET_DEVICE_FD of a mediated device. */
+    static Map<Errno, String> mediatedDeviceOpen() {
+        return Map.of(Errno.ENODEV, NO_MEDIATED_DEVICE);
     }
 
     /** open(2) of /dev/vfio/N. */

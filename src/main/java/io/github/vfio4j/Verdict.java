@@ -23,7 +23,9 @@ final class Verdict {
             "The device's driver or the kernel's configuration lacks what this feature needs", Errno.EIO,
             "The device could not be woken; see dmesg", Errno.EFAULT,
             "The kernel needs more data than the request has room for", Errno.EMFILE,
-            "Raise the limit of open files (ulimit -n), or close descriptors");
+            "Raise the limit of open files (ulimit -n), or close descriptors", Errno.E2BIG,
+            "There are more ranges than the kernel takes in one request, 256 on most machines: merge some",
+            Errno.ENOMEM, "The kernel has no memory for this, or not in one piece: ask for less at once");
 
     private Verdict() {
     }

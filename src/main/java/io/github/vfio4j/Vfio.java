@@ -99,6 +99,18 @@ public final class Vfio {
     }
 
     /**
+     * Makes an eventfd, for devices of the same kernel to signal.
+     *
+     * @return an eventfd without signals
+     * @throws VfioException
+     *             {@code EMFILE} if there are too many descriptors
+     */
+    public EventFd openEventFd() throws VfioException {
+        int fd = Verdict.check("eventfd", backend.eventfd(0, Fcntl.EFD_CLOEXEC | Fcntl.EFD_NONBLOCK));
+        return new EventFd(new Descriptor(backend, fd, "eventfd " + fd));
+    }
+
+    /**
      * Adopts a device descriptor that was opened elsewhere, by a launcher for example.
      *
      * @param fd

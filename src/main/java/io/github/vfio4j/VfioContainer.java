@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.UUID;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -71,6 +72,28 @@ public final class VfioContainer implements AutoCloseable {
             group = join(number, true, function);
         }
         return group.open(function, token);
+    }
+
+    /**
+     * Opens a mediated device, which the kernel's {@code mdev} bus knows by a UUID. Its IOMMU group is its own, and is
+     * opened and joined to this container as in {@link #openDevice}.
+     *
+     * @param uuid
+     *            its name, as in {@code /sys/bus/mdev/devices}
+     * @return the device
+     * @throws VfioException
+     *             if there is no such device, or no driver has taken it ({@code ENODEV}), or its group is in use
+     *             ({@code EBUSY}) or closed to this user ({@code EACCES}). Nothing stays open then
+     */
+    public synchronized VfioDevice openMediatedDevice(UUID uuid) throws VfioException {
+        requireOpen();
+        int number = new Sysfs(backend).linkName("/sys/bus/mdev/devices/" + uuid + "/iommu_group").map(Integer::valueOf)
+                .orElseThrow(() -> Diagnosis.noMediatedDevice(uuid));
+        VfioGroup group = groups.get(number);
+        if (group == null) {
+            group = join(number, true, null);
+        }
+        return group.openMediated(uuid);
     }
 
     /**

@@ -1,14 +1,24 @@
 package io.github.vfio4j;
 
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_RESET;
 
+import io.github.vfio4j.feature.BusMasterFeature;
+import io.github.vfio4j.feature.DmaBufFeature;
+import io.github.vfio4j.feature.DmaLoggingFeature;
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.feature.FeatureRequest;
 import io.github.vfio4j.feature.FeatureSupport;
 import io.github.vfio4j.feature.FeatureTarget;
+import io.github.vfio4j.feature.LowPowerFeature;
+import io.github.vfio4j.feature.MigrationFeature;
+import io.github.vfio4j.feature.OwnedDescriptor;
 import io.github.vfio4j.feature.VfTokenFeature;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.ref.Reference;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -58,15 +68,25 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      * @return ≥ 0, or −errno
      */
     public int executeRaw(FeatureRequest request) {
-        if (!request.segment().scope().isAlive()) {
-            throw new IllegalStateException("The memory of this feature request is closed: allocate the request in an"
-                    + " arena that lives as long as it is used");
+        if (!request.isAlive()) {
+            throw new IllegalStateException(
+                    "The memory of this feature request is closed: allocate the request, and what"
+                            + " it points to, in an arena that lives as long as it is used");
         }
-        int result = descriptor.ioctl(VFIO_DEVICE_FEATURE(), request.segment());
+        int result = send(request.segment(), request.pointees());
         if (LOG.isDebugEnabled()) {
             LOG.debug("{}: {} -> {}", descriptor.name(), request, result);
         }
         return result;
+    }
+
+    private int send(MemorySegment argument, MemorySegment[] pointees) {
+        try {
+            return descriptor.ioctl(VFIO_DEVICE_FEATURE(), argument, pointees);
+        } finally {
+            // To the JVM nobody uses what only a pointer in the argument leads to.
+            Reference.reachabilityFence(pointees);
+        }
     }
 
     @Override
@@ -98,6 +118,82 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      */
     public Optional<VfTokenFeature> vfToken() throws VfioException {
         return VfTokenFeature.of(this);
+    }
+
+    /**
+     * Its migration: the states, and the data of a save or a restore.
+     *
+     * @return empty if the device has none of that
+     * @throws VfioException
+     *             if the device could not be asked
+     */
+    public Optional<MigrationFeature> migration() throws VfioException {
+        return MigrationFeature.of(this);
+    }
+
+    /**
+     * The logging of its DMA writes.
+     *
+     * @return empty if the device has none of that
+     * @throws VfioException
+     *             if the device could not be asked
+     */
+    public Optional<DmaLoggingFeature> dmaLogging() throws VfioException {
+        return DmaLoggingFeature.of(this);
+    }
+
+    /**
+     * Its low power.
+     *
+     * @return empty if the device has none of that
+     * @throws VfioException
+     *             if the device could not be asked
+     */
+    public Optional<LowPowerFeature> lowPower() throws VfioException {
+        return LowPowerFeature.of(this);
+    }
+
+    /**
+     * The export of its memory as a DMA-buf.
+     *
+     * @return empty if the device has none of that
+     * @throws VfioException
+     *             if the device could not be asked
+     */
+    public Optional<DmaBufFeature> dmaBuf() throws VfioException {
+        return DmaBufFeature.of(this);
+    }
+
+    /**
+     * Its bus master switch, which CDX devices have.
+     *
+     * @return empty if the device has none of that
+     * @throws VfioException
+     *             if the device could not be asked
+     */
+    public Optional<BusMasterFeature> busMaster() throws VfioException {
+        return BusMasterFeature.of(this);
+    }
+
+    @Override
+    public OwnedDescriptor own(int fd, String name) {
+        return descriptor.sibling(fd, name);
+    }
+
+    /**
+     * Resets the device ({@code VFIO_DEVICE_RESET}). A migration under way is over then and the device
+     * {@link io.github.vfio4j.feature.MigrationState#RUNNING RUNNING}, which is the only way out of ERROR and out of an
+     * incomplete restore. Neither the VF token nor low power is touched (semantics §E.4).
+     *
+     * @throws VfioException
+     *             {@code EINVAL} if it can't be reset by itself, {@code EAGAIN} if something else is just resetting it
+     */
+    public void reset() throws VfioException {
+        Verdict.check("VFIO_DEVICE_RESET of " + descriptor.name(),
+                descriptor.ioctl(VFIO_DEVICE_RESET(), MemorySegment.NULL),
+                Map.of(Errno.ENOTTY, "Its driver knows no reset", Errno.EINVAL,
+                        "The function can't be reset by itself, only with its whole bus", Errno.EAGAIN,
+                        "Something else is just resetting it; try again"));
     }
 
     /**

@@ -15,7 +15,10 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.UUID;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -104,14 +107,22 @@ public final class VfioGroup implements AutoCloseable {
     }
 
     VfioDevice open(PciDevice function, @Nullable VfToken token) throws VfioException {
+        return open(function.toString(), token, () -> Diagnosis.deviceOpen(function, number, token != null));
+    }
+
+    VfioDevice openMediated(UUID uuid) throws VfioException {
+        return open(uuid.toString(), null, Diagnosis::mediatedDeviceOpen);
+    }
+
+    private VfioDevice open(String name, @Nullable VfToken token, Supplier<Map<Errno, String>> remedies)
+            throws VfioException {
         synchronized (container) {
             if (closing) {
                 throw new IllegalStateException(this + " is closed; open it again to use it");
             }
             try {
-                int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + function, getDeviceFd(function.address(), token),
-                        () -> Diagnosis.deviceOpen(function, number, token != null));
-                Descriptor device = new Descriptor(backend, fd, "device " + function);
+                int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + name, getDeviceFd(name, token), remedies);
+                Descriptor device = new Descriptor(backend, fd, "device " + name);
                 devices.add(device);
                 return new VfioDevice(device, () -> deviceClosed(device));
             } catch (VfioException | RuntimeException e) {
@@ -122,8 +133,8 @@ public final class VfioGroup implements AutoCloseable {
     }
 
     /** The name and, behind it, the token: laid out here and wiped afterwards, without a String in between. */
-    private int getDeviceFd(PciAddress address, @Nullable VfToken token) {
-        byte[] name = address.toString().getBytes(StandardCharsets.US_ASCII);
+    private int getDeviceFd(String device, @Nullable VfToken token) {
+        byte[] name = device.getBytes(StandardCharsets.US_ASCII);
         int option = token == null ? 0 : TOKEN_OPTION.length + VfToken.TEXT_LENGTH;
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = arena.allocate(name.length + option + 1L);

@@ -3,6 +3,7 @@ package io.github.vfio4j.feature;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_PROBE;
 
+import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.uapi.vfio_device_feature;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -38,6 +39,7 @@ public final class FeatureRequest {
 
     private final MemorySegment segment;
     private final boolean raw;
+    private MemorySegment[] pointees = IoctlBackend.NO_POINTEES;
 
     private FeatureRequest(MemorySegment segment, boolean raw) {
         this.segment = segment;
@@ -121,6 +123,50 @@ public final class FeatureRequest {
      */
     public <T> T get(PayloadCodec<T> codec) {
         return codec.decode(payload());
+    }
+
+    /**
+     * Names the memory to which the data holds pointers, such as the bitmap of {@link FeatureId#DMA_LOGGING_REPORT}, in
+     * place of what was named before. The pointers themselves are part of the data. An emulated kernel reaches no memory
+     * but this; the real one follows the pointers by itself, so the memory must stay open until the call has returned.
+     *
+     * @param memory
+     *            native memory; the kernel may touch all of it
+     * @return this request
+     * @throws IllegalArgumentException
+     *             if some of it is on the heap, where it has no address
+     */
+    public FeatureRequest pointees(MemorySegment... memory) {
+        for (MemorySegment pointee : memory) {
+            if (!pointee.isNative()) {
+                throw new IllegalArgumentException(
+                        "A pointer in a feature request leads to native memory: allocate it in an Arena");
+            }
+        }
+        pointees = memory.clone();
+        return this;
+    }
+
+    /**
+     * The memory to which the data holds pointers.
+     *
+     * @return the segments themselves; none for most requests
+     */
+    public MemorySegment[] pointees() {
+        return pointees.length == 0 ? pointees : pointees.clone();
+    }
+
+    /**
+     * Whether everything the kernel would touch is still there.
+     *
+     * @return false once an arena that it needs is closed
+     */
+    public boolean isAlive() {
+        boolean alive = segment.scope().isAlive();
+        for (MemorySegment pointee : pointees) {
+            alive &= pointee.scope().isAlive();
+        }
+        return alive;
     }
 
     /** Overwrites the data with zeros, as is right for a secret that has been sent. */

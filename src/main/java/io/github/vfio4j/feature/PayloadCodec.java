@@ -21,6 +21,16 @@ public interface PayloadCodec<T> {
     long byteSize(T value);
 
     /**
+     * How much room the kernel needs for a value that it returns.
+     *
+     * @return bytes; 0 unless overridden, which leaves it to the feature's {@link FeatureId#minimumPayload minimum}, and
+     *         so will not do for a feature that this library does not know
+     */
+    default long answerSize() {
+        return 0;
+    }
+
+    /**
      * Lays a value out.
      *
      * @param value

@@ -2,7 +2,6 @@ package io.github.vfio4j.feature;
 
 import io.github.vfio4j.VfToken;
 import io.github.vfio4j.VfioException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Optional;
@@ -32,12 +31,9 @@ public final class VfTokenFeature {
      *             if the device could not be asked, for example {@code EIO} from one that can't be woken
      */
     public static Optional<VfTokenFeature> of(FeatureTarget device) throws VfioException {
-        FeatureSupport support = device.probe(FeatureId.PCI_VF_TOKEN);
-        if (support instanceof FeatureSupport.Failed failed) {
-            throw new VfioException("probe " + failed.feature(), failed.errno(),
-                    "The device could not be asked; see dmesg");
-        }
-        return support.supports(FeatureOperation.SET) ? Optional.of(new VfTokenFeature(device)) : Optional.empty();
+        return device.supports(FeatureId.PCI_VF_TOKEN, FeatureOperation.SET)
+                ? Optional.of(new VfTokenFeature(device))
+                : Optional.empty();
     }
 
     /**
@@ -50,15 +46,7 @@ public final class VfTokenFeature {
      *             if the kernel refuses
      */
     public void set(VfToken token) throws VfioException {
-        try (Arena arena = Arena.ofConfined()) {
-            FeatureRequest request = FeatureRequest.of(FeatureId.PCI_VF_TOKEN).set().payload(CODEC, token)
-                    .allocate(arena);
-            try {
-                device.execute(request);
-            } finally {
-                request.clearPayload();
-            }
-        }
+        device.set(FeatureId.PCI_VF_TOKEN, CODEC, token);
     }
 
     private static final class Codec implements PayloadCodec<VfToken> {

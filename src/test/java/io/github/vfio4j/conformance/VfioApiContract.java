@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.EventFd;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.PciDevice;
 import io.github.vfio4j.VfToken;
@@ -14,16 +15,21 @@ import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.VfioGroup;
 import io.github.vfio4j.backend.Fcntl;
+import io.github.vfio4j.feature.DmaBufFeature;
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.feature.FeatureOperation;
 import io.github.vfio4j.feature.FeatureRequest;
 import io.github.vfio4j.feature.FeatureSupport;
+import io.github.vfio4j.feature.LowPowerFeature;
+import io.github.vfio4j.feature.OwnedDescriptor;
+import io.github.vfio4j.feature.RegionRange;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
@@ -308,6 +314,57 @@ abstract class VfioApiContract {
             assertThat(device.executeRaw(dmaBuf(arena, 0, 0, 0, 0))).isEqualTo(-Errno.EINVAL.code());
             assertThat(device.executeRaw(dmaBuf(arena, 0, 0, 0, 1L << 40))).isEqualTo(-Errno.EINVAL.code());
             assertThat(device.executeRaw(dmaBuf(arena, 0, 0, -4096, 4096))).isEqualTo(-Errno.EOVERFLOW.code());
+        }
+    }
+
+    @Test
+    void lowPowerHasAClassThatDoesWithoutRequests() throws VfioException {
+        try (VfioDevice device = container.openDevice(machine.physicalFunction());
+                EventFd wakeup = vfio.openEventFd()) {
+            Optional<LowPowerFeature> feature = device.lowPower();
+            assertThat(feature.isPresent()).isEqualTo(!machine.kernel().equals("5.7"));
+            if (feature.isEmpty()) {
+                return;
+            }
+            LowPowerFeature lowPower = feature.get();
+            lowPower.enter();
+            assertThatExceptionOfType(VfioException.class).isThrownBy(lowPower::enter).matches(e -> e.is(Errno.EINVAL));
+            lowPower.exit();
+            lowPower.enter(wakeup);
+            machine.pause(UNTIL_SUSPENDED);
+            lowPower.exit();
+            assertThat(wakeup.read()).isEqualTo(1);
+            assertThat(wakeup.read()).isZero();
+        }
+    }
+
+    @Test
+    void deviceMemoryHasAClassThatOwnsTheDescriptor() throws VfioException {
+        try (VfioDevice device = container.openDevice(machine.physicalFunction())) {
+            Optional<DmaBufFeature> feature = device.dmaBuf();
+            assertThat(feature.isPresent()).isEqualTo(machine.kernel().equals("7.2"));
+            if (feature.isEmpty()) {
+                return;
+            }
+            DmaBufFeature export = feature.get();
+            List<RegionRange> ranges = List.of(new RegionRange(4096, 4096), new RegionRange(0, 8192));
+            try (OwnedDescriptor buffer = export.export(0, ranges)) {
+                assertThat(buffer.isOpen()).isTrue();
+            }
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> export.export(7, ranges))
+                    .matches(e -> e.is(Errno.ENODEV));
+            assertThatExceptionOfType(VfioException.class)
+                    .isThrownBy(() -> export.export(0, List.of(new RegionRange(1L << 40, 4096))))
+                    .matches(e -> e.is(Errno.EINVAL));
+        }
+    }
+
+    @Test
+    void aPciFunctionHasNoneOfTheOtherFeatures() throws VfioException {
+        try (VfioDevice device = container.openDevice(machine.plainFunction())) {
+            assertThat(device.migration()).isEmpty();
+            assertThat(device.dmaLogging()).isEmpty();
+            assertThat(device.busMaster()).isEmpty();
         }
     }
 

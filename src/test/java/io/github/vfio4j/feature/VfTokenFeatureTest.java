@@ -35,6 +35,11 @@ class VfTokenFeatureTest {
         public FeatureSupport probe(FeatureId feature) {
             return answer;
         }
+
+        @Override
+        public OwnedDescriptor own(int fd, String name) {
+            throw new AssertionError("a token is no descriptor");
+        }
     }
 
     @Test
