@@ -7,6 +7,7 @@ module io.github.vfio4j {
 
     exports io.github.vfio4j;
     exports io.github.vfio4j.feature;
+    exports io.github.vfio4j.migration;
     exports io.github.vfio4j.backend;
     exports io.github.vfio4j.emulation;
 

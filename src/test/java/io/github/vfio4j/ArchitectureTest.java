@@ -39,6 +39,12 @@ class ArchitectureTest {
     }
 
     @Test
+    void featuresKnowNothingOfWhatIsBuiltOnThem() {
+        noClasses().that().resideOutsideOfPackages("..migration..", "..cli..").should().dependOnClassesThat()
+                .resideInAPackage("..migration..").check(MAIN);
+    }
+
+    @Test
     void theEmulationIsReachedOnlyByName() {
         noClasses().that().resideOutsideOfPackages("..emulation..", "..cli..").should().dependOnClassesThat()
                 .resideInAPackage("..emulation..").check(MAIN);
@@ -80,7 +86,7 @@ class ArchitectureTest {
     @Test
     void classesOfTheLibraryAreFinalOrMeantToBeImplemented() {
         classes().that().arePublic().and().areNotInterfaces().and().areNotEnums().and()
-                .resideInAnyPackage("io.github.vfio4j", "..feature", "..backend", "..emulation").should()
+                .resideInAnyPackage("io.github.vfio4j", "..feature", "..migration", "..backend", "..emulation").should()
                 .haveModifier(com.tngtech.archunit.core.domain.JavaModifier.FINAL).check(MAIN);
     }
 }

@@ -24,7 +24,7 @@ import java.util.Set;
 /**
  * Features 1, 2, 9 and 12, {@code MIGRATION}, {@code MIG_DEVICE_STATE}, {@code MIG_DATA_SIZE} and
  * {@code MIG_PRECOPY_INFOv2}: takes a device through the states of a migration, one of which yields its state as a stream
- * and another takes it (semantics §B.2, §C).
+ * and another takes it (semantics §B.2, §C). {@link io.github.vfio4j.migration.MigrationDriver} does that as a whole.
  *
  * <p>
  * Safe for use by many threads; the kernel carries out one change of state at a time.
