@@ -42,6 +42,12 @@ final class Diagnosis {
         return Map.of(Errno.ENODEV, NO_MEDIATED_DEVICE);
     }
 
+    /** VFIO_GROUP_GET_DEVICE_FD of a device of any bus. */
+    static Map<Errno, String> namedDeviceOpen(int group) {
+        return Map.of(Errno.ENODEV, "The group has no device of this name with a VFIO driver; 'ls"
+                + " /sys/kernel/iommu_groups/" + group + "/devices' lists those it has");
+    }
+
     /** open(2) of /dev/vfio/N. */
     static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) {
         String bind = function == null ? "None of the group's functions is bound to vfio-pci" : noGroup(path, function);

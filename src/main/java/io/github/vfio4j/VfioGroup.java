@@ -106,6 +106,28 @@ public final class VfioGroup implements AutoCloseable {
         return open(new PciDevice(new Sysfs(backend), address), token);
     }
 
+    /**
+     * Opens a device of this group by the name it has on its bus, where that is neither PCI nor a mediated device: a CDX
+     * or a platform device.
+     *
+     * @param name
+     *            as in {@code /sys/kernel/iommu_groups/N/devices}, for example {@code cdx-00:00}
+     * @return the device
+     * @throws VfioException
+     *             {@code ENODEV} if the group has no device of that name which a VFIO driver has taken
+     * @throws IllegalArgumentException
+     *             if there is more than a name, such as an option; no call was made
+     */
+    public VfioDevice openDevice(String name) throws VfioException {
+        // What follows the name may be a token, which must not come into a message: so it is not quoted here either.
+        if (name.isEmpty() || name.chars().anyMatch(character -> character <= ' ' || character > '~')) {
+            throw new IllegalArgumentException(
+                    "A device is opened by its name alone, in printable ASCII; for a VF token"
+                            + " there is openDevice(PciAddress, VfToken)");
+        }
+        return open(name, null, () -> Diagnosis.namedDeviceOpen(number));
+    }
+
     VfioDevice open(PciDevice function, @Nullable VfToken token) throws VfioException {
         return open(function.toString(), token, () -> Diagnosis.deviceOpen(function, number, token != null));
     }

@@ -2,6 +2,7 @@ package io.github.vfio4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
@@ -15,7 +16,7 @@ import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Mediated devices by their UUID, and the reset of a device. */
+/** Mediated devices by their UUID, others by their name, and the reset of a device. */
 @ParameterizedClass(name = "{0}")
 @MethodSource("profiles")
 @SuppressWarnings("NullAway.Init") // JUnit injects and opens
@@ -80,6 +81,23 @@ class MediatedDeviceTest {
             assertThatExceptionOfType(VfioException.class).isThrownBy(() -> other.openMediatedDevice(ONE))
                     .matches(e -> e.is(Errno.EBUSY));
             assertThat(device.probeAll()).hasSize(13);
+        }
+    }
+
+    @Test
+    void aDeviceOfAnyBusIsOpenedByItsNameAlone() throws VfioException {
+        int number = vfio.pciDevice(PCI).iommuGroup().orElseThrow();
+        try (VfioContainer container = vfio.openContainer(); VfioGroup group = container.openGroup(number)) {
+            try (VfioDevice device = group.openDevice(PCI.toString())) {
+                assertThat(device).hasToString("device " + PCI);
+            }
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> group.openDevice("cdx-00:00"))
+                    .matches(e -> e.is(Errno.ENODEV))
+                    .withMessageContaining("/sys/kernel/iommu_groups/" + number + "/devices");
+            for (String name : List.of("", PCI + " vf_token=" + ONE, PCI + "\n", "\0", "é")) {
+                assertThatIllegalArgumentException().isThrownBy(() -> group.openDevice(name))
+                        .withMessageNotContaining(ONE.toString());
+            }
         }
     }
 }
