@@ -10,6 +10,7 @@ module io.github.vfio4j {
     exports io.github.vfio4j.migration;
     exports io.github.vfio4j.backend;
     exports io.github.vfio4j.emulation;
+    exports io.github.vfio4j.emulation.device;
 
     opens io.github.vfio4j.cli to
             info.picocli;

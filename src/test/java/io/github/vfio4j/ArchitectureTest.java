@@ -66,6 +66,14 @@ class ArchitectureTest {
     }
 
     @Test
+    void whatAModelImplementsKnowsNothingOfTheKernelsInside() {
+        noClasses().that().resideInAPackage("..emulation.device..").should()
+                .dependOnClassesThat(resideInAPackage("..emulation..")
+                        .and(JavaClass.Predicates.resideOutsideOfPackage("..emulation.device..")))
+                .check(MAIN);
+    }
+
+    @Test
     void picocliAndJacksonServeTheCommandLineOnly() {
         noClasses().that().resideOutsideOfPackage("..cli..").should().dependOnClassesThat()
                 .resideInAnyPackage("picocli..", "com.fasterxml..").check(MAIN);
@@ -86,7 +94,8 @@ class ArchitectureTest {
     @Test
     void classesOfTheLibraryAreFinalOrMeantToBeImplemented() {
         classes().that().arePublic().and().areNotInterfaces().and().areNotEnums().and()
-                .resideInAnyPackage("io.github.vfio4j", "..feature", "..migration", "..backend", "..emulation").should()
-                .haveModifier(com.tngtech.archunit.core.domain.JavaModifier.FINAL).check(MAIN);
+                .resideInAnyPackage("io.github.vfio4j", "io.github.vfio4j.feature", "..migration", "..backend", "..emulation",
+                        "..emulation.device")
+                .should().haveModifier(com.tngtech.archunit.core.domain.JavaModifier.FINAL).check(MAIN);
     }
 }

@@ -1,9 +1,15 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.cdx.CdxDevice;
+import io.github.vfio4j.emulation.cdx.CdxDriver;
+import io.github.vfio4j.emulation.device.BusController;
+import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.mdev.MdevDevice;
 import io.github.vfio4j.emulation.mdev.MdevDriver;
+import io.github.vfio4j.emulation.mdev.ModelMdevDriver;
+import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
@@ -39,7 +45,6 @@ public final class EmulatedKernel {
 
     private final KernelProfile profile;
     private final PciBus bus;
-    private final Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
     private final FileTree files;
     private final int descriptorLimit;
     private final AtomicLong manualNanos = new AtomicLong();
@@ -52,14 +57,19 @@ public final class EmulatedKernel {
         IommuGroups groups = new IommuGroups(profile);
         bus = new PciBus(profile, groups, builder.clock == null ? manualNanos::get : builder.clock);
         builder.functions.forEach(this::add);
+        Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
         builder.mdevs.forEach(
                 (uuid, driver) -> mdevs.put(uuid, MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW))));
-        files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, Map.copyOf(mdevs));
+        Map<String, CdxDevice> cdxDevices = new LinkedHashMap<>();
+        builder.cdxDevices.forEach((name, controller) -> cdxDevices.put(name,
+                CdxDevice.create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW))));
+        files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, Map.copyOf(mdevs),
+                Map.copyOf(cdxDevices));
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {
-        PciFunction function = bus.add(address, spec.group(), spec.driver(), null, spec.sriov(), spec.traits());
-        function.createVirtualFunctions(spec.numVfs(), spec.vfDriver());
+        PciFunction function = bus.add(address, spec.group(), spec.binding(), null, spec.sriov(), spec.traits());
+        function.createVirtualFunctions(spec.numVfs(), spec.vfBinding());
     }
 
     /**
@@ -136,7 +146,8 @@ public final class EmulatedKernel {
 
         private final KernelProfile profile;
         private final Map<PciAddress, PciFunctionSpec> functions = new LinkedHashMap<>();
-        private final Map<UUID, Supplier<MdevDriver>> mdevs = new LinkedHashMap<>();
+        private final Map<UUID, Supplier<Driver>> mdevs = new LinkedHashMap<>();
+        private final Map<String, Supplier<? extends BusController>> cdxDevices = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
         private int iommuAddressBits = 39;
         private @Nullable LongSupplier clock;
@@ -197,7 +208,42 @@ public final class EmulatedKernel {
             return mdev(uuid, () -> MdevDriver.mdpy(profile, uuid.toString()));
         }
 
-        private Builder mdev(UUID uuid, Supplier<MdevDriver> driver) {
+        /**
+         * Adds a mediated device of your own. Its driver has migration, DMA logging and further features as the model has
+         * them, and VFIO_DEVICE_RESET; other device requests are {@code ENOTTY}. On Linux 5.7 it has no features at all.
+         *
+         * @param uuid
+         *            its name
+         * @param model
+         *            makes the device, once for each kernel
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if there is a mediated device of that name already
+         */
+        public Builder mediatedDevice(UUID uuid, Supplier<? extends DeviceModel> model) {
+            return mdev(uuid, () -> new ModelMdevDriver(profile, uuid.toString(), model.get()));
+        }
+
+        /**
+         * Adds a device on the CDX bus, bound to vfio-cdx, in an IOMMU group of its own. It has feature 10, BUS_MASTER, from
+         * Linux 6.12 on. (On a kernel that is configured with IOMMUFD, vfio-cdx registers no devices.)
+         *
+         * @param name
+         *            for example {@code cdx-00:00}
+         * @param controller
+         *            makes the bus controller that the device is behind, once for each kernel
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if there is a device of that name already
+         */
+        public Builder cdxDevice(String name, Supplier<? extends BusController> controller) {
+            if (cdxDevices.putIfAbsent(name, controller) != null) {
+                throw new IllegalArgumentException("There are two devices " + name + " on the CDX bus; name each anew");
+            }
+            return this;
+        }
+
+        private Builder mdev(UUID uuid, Supplier<Driver> driver) {
             if (mdevs.putIfAbsent(uuid, driver) != null) {
                 throw new IllegalArgumentException("There are two mediated devices " + uuid + "; name each anew");
             }

@@ -2,6 +2,7 @@ package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.cdx.CdxDevice;
 import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
@@ -38,13 +39,16 @@ final class FileTree {
     private final PciBus bus;
     private final IommuGroups groups;
     private final Map<UUID, MdevDevice> mdevs;
+    private final Map<String, CdxDevice> cdxDevices;
 
-    FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs) {
+    FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs,
+            Map<String, CdxDevice> cdxDevices) {
         this.profile = profile;
         this.iommu = iommu;
         this.bus = bus;
         this.groups = groups;
         this.mdevs = mdevs;
+        this.cdxDevices = cdxDevices;
     }
 
     /** open(2). Only root may open groups and write to sysfs; /dev/vfio/vfio is for everybody. */
@@ -91,6 +95,11 @@ final class FileTree {
         for (Map.Entry<UUID, MdevDevice> mdev : mdevs.entrySet()) {
             if (path.equals("/sys/bus/mdev/devices/" + mdev.getKey() + "/iommu_group")) {
                 return "../../../kernel/iommu_groups/" + mdev.getValue().group().number();
+            }
+        }
+        for (Map.Entry<String, CdxDevice> cdx : cdxDevices.entrySet()) {
+            if (path.equals("/sys/bus/cdx/devices/" + cdx.getKey() + "/iommu_group")) {
+                return "../../../kernel/iommu_groups/" + cdx.getValue().group().number();
             }
         }
         PciPath pci = PciPath.parse(path);

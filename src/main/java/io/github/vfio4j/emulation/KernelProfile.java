@@ -50,6 +50,9 @@ public final class KernelProfile implements Cloneable {
     private boolean featureIoctlInCore;
     private Set<Integer> coreFeatures = Set.of();
     private Set<Integer> pciFeatures = Set.of(0);
+    private Set<Integer> cdxFeatures = Set.of();
+    // VFIO_MIGRATION_: 1 STOP_COPY, 2 P2P, 4 PRE_COPY.
+    private int migrationFlags;
     private List<OpenStep> deviceOpenOrder = List.of(OpenStep.CHECK_CONTAINER, OpenStep.MATCH_NAME_AND_TOKEN,
             OpenStep.OPEN_DEVICE, OpenStep.RESERVE_DESCRIPTOR);
     private Errno negativeContainerFd = EINVAL;
@@ -93,6 +96,7 @@ public final class KernelProfile implements Cloneable {
         kernel.featureIoctlInCore = true;
         kernel.coreFeatures = Set.of(1, 2, 6, 7, 8);
         kernel.pciFeatures = Set.of(0, 3, 4, 5);
+        kernel.migrationFlags = 1 | 2;
         kernel.deviceOpenOrder = List.of(OpenStep.MATCH_NAME_AND_TOKEN, OpenStep.RESERVE_DESCRIPTOR,
                 OpenStep.CHECK_CONTAINER, OpenStep.OPEN_DEVICE);
         kernel.negativeContainerFd = EBADF;
@@ -117,6 +121,8 @@ public final class KernelProfile implements Cloneable {
     /** Linux 6.12. */
     public static final KernelProfile LINUX_6_12 = LINUX_6_1.then("6.12", kernel -> {
         kernel.coreFeatures = Set.of(1, 2, 6, 7, 8, 9);
+        kernel.cdxFeatures = Set.of(10);
+        kernel.migrationFlags = 1 | 2 | 4;
         kernel.notAContainer = EBADFD;
         kernel.wholeType1Info = true;
         kernel.capabilityAlignment = 8;
@@ -239,6 +245,24 @@ public final class KernelProfile implements Cloneable {
      */
     public Set<Integer> pciFeatures() {
         return pciFeatures;
+    }
+
+    /**
+     * Device features that reach the callback of vfio-cdx (semantics §A.3, §B.7).
+     *
+     * @return their indices, none before 6.12
+     */
+    public Set<Integer> cdxFeatures() {
+        return cdxFeatures;
+    }
+
+    /**
+     * The capabilities that a device can report by feature 1 (semantics §B.2.1).
+     *
+     * @return a mask of the bits that exist, 0 on 5.7
+     */
+    public int migrationFlags() {
+        return migrationFlags;
     }
 
     /**

@@ -1,13 +1,16 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.feature.Bar;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
+import io.github.vfio4j.emulation.vfio.PciBinding;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.PciInterrupts;
 import io.github.vfio4j.emulation.vfio.PciTraits;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,8 +28,8 @@ public final class PciFunctionSpec {
     private static final int MOST_MSIX = 2048;
     private static final long MSIX_TABLE_ENTRY = 16;
 
-    private @Nullable String driver = PciFunction.VFIO_PCI;
-    private @Nullable String vfDriver;
+    private @Nullable PciBinding binding = PciBinding.vfioPci();
+    private @Nullable PciBinding vfBinding;
     private int group = IommuGroups.NEW;
     private PciFunction.Sriov sriov = PciFunction.Sriov.NONE;
     private int numVfs;
@@ -47,7 +50,26 @@ public final class PciFunctionSpec {
      * @return this
      */
     public PciFunctionSpec driver(String name) {
-        driver = name;
+        binding = PciBinding.to(name);
+        return this;
+    }
+
+    /**
+     * It is bound to a variant driver of vfio-pci, as mlx5-vfio-pci is one, which drives a device of your own: whatever
+     * vfio-pci answers, it answers too, except that it exports no DMA-buf (feature 11 is {@code EOPNOTSUPP}). Virtual
+     * functions that come into being get the same driver, and each a device.
+     *
+     * <p>
+     * Linux 5.7 knows no such drivers: there the device has the features of vfio-pci alone.
+     *
+     * @param name
+     *            the driver's name in sysfs
+     * @param model
+     *            makes the device, once for each function of each kernel
+     * @return this
+     */
+    public PciFunctionSpec variantDriver(String name, Supplier<? extends DeviceModel> model) {
+        binding = new PciBinding(name, model);
         return this;
     }
 
@@ -57,7 +79,7 @@ public final class PciFunctionSpec {
      * @return this
      */
     public PciFunctionSpec unbound() {
-        driver = null;
+        binding = null;
         return this;
     }
 
@@ -104,7 +126,7 @@ public final class PciFunctionSpec {
      */
     public PciFunctionSpec virtualFunctions(int count, String boundTo) {
         numVfs = count;
-        vfDriver = boundTo;
+        vfBinding = PciBinding.to(boundTo);
         return this;
     }
 
@@ -253,13 +275,13 @@ public final class PciFunctionSpec {
     }
 
     @Nullable
-    String driver() {
-        return driver;
+    PciBinding binding() {
+        return binding;
     }
 
     @Nullable
-    String vfDriver() {
-        return vfDriver;
+    PciBinding vfBinding() {
+        return vfBinding;
     }
 
     int group() {

@@ -5,6 +5,7 @@ import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Feature 11, DMA_BUF: a descriptor for ranges of a memory BAR, as the ioctl's result (semantics §B.6). */
@@ -21,6 +22,10 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
 
     @Override
     public int ioctl(int flags, long dataLength, MemorySegment argument, CallContext call) {
+        List<Bar> bars = device.exportedBars();
+        if (bars == null) {
+            return -Errno.EOPNOTSUPP.code();
+        }
         int check = FeatureCheck.get(flags, dataLength, DATA_SIZE);
         if (check != FeatureCheck.CARRY_ON) {
             return check;
@@ -35,7 +40,7 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
         if (ranges == 0 || dmaBufFlags != 0) {
             return -Errno.EINVAL.code();
         }
-        Bar bar = bar(region);
+        Bar bar = bar(bars, region);
         if (bar == null) {
             return -Errno.ENODEV.code();
         }
@@ -53,10 +58,10 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
         return error != 0 ? error : call.descriptors().open(new DmaBufFile(openFlags));
     }
 
-    private @Nullable Bar bar(int region) {
+    private static @Nullable Bar bar(List<Bar> bars, int region) {
         return Integer.compareUnsigned(region, BAR_COUNT) >= 0
                 ? null
-                : device.bars().stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
+                : bars.stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
     }
 
     private static int checkLengths(MemorySegment argument, long ranges) {

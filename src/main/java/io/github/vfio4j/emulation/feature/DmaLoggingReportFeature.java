@@ -2,17 +2,19 @@ package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import org.jspecify.annotations.Nullable;
 
 /**
  * Feature 8, DMA_LOGGING_REPORT: sets bits in a bitmap behind a pointer (semantics §B.4.3). What becomes of it is also a
  * matter of the kernel's configuration.
  */
-record DmaLoggingReportFeature(DmaLoggingOps logging, KernelProfile.BitmapSupport support) implements DeviceFeature {
+record DmaLoggingReportFeature(DmaLoggingModel logging, Object lock,
+        KernelProfile.BitmapSupport support) implements DeviceFeature {
 
     private static final int DATA_SIZE = 32;
     private static final long IOVA = DATA;
@@ -23,8 +25,10 @@ record DmaLoggingReportFeature(DmaLoggingOps logging, KernelProfile.BitmapSuppor
 
     /** Only a device that can log has it. */
     static @Nullable DeviceFeature of(FeatureHost device) {
-        DmaLoggingOps logging = device.dmaLogging();
-        return logging == null ? null : new DmaLoggingReportFeature(logging, device.profile().bitmapSupport());
+        DmaLoggingModel logging = device.dmaLogging();
+        return logging == null
+                ? null
+                : new DmaLoggingReportFeature(logging, device.modelLock(), device.profile().bitmapSupport());
     }
 
     @Override
@@ -45,26 +49,34 @@ record DmaLoggingReportFeature(DmaLoggingOps logging, KernelProfile.BitmapSuppor
         if (Long.compareUnsigned(iova + length, iova) < 0) {
             return -Errno.EOVERFLOW.code();
         }
-        MemorySegment bitmap = call.memoryAt(UserMemory.getLong(argument, BITMAP));
+        MemorySegment memory = call.memoryAt(UserMemory.getLong(argument, BITMAP));
+        ReportBitmap bitmap = new ReportBitmap(memory == null ? MemorySegment.NULL : memory, iova,
+                Long.numberOfTrailingZeros(pageSize));
         return switch (support) {
             case ABSENT -> -Errno.EOPNOTSUPP.code();
-            case PINNED_AT_ONCE -> bitmap == null ? -Errno.EFAULT.code() : report(iova, length, pageSize, bitmap);
-            case PINNED_WHEN_NEEDED -> report(iova, length, pageSize, bitmap);
+            case PINNED_AT_ONCE -> reportByWindows(iova, length, bitmap);
+            case PINNED_WHEN_NEEDED -> report(iova, length, bitmap);
         };
     }
 
-    private int report(long iova, long length, long pageSize, @Nullable MemorySegment bitmap) {
-        int shift = Long.numberOfTrailingZeros(pageSize);
-        return logging.report(iova, length, (dirtyIova, dirtyLength) -> {
-            if (bitmap == null || dirtyLength == 0) {
-                return;
+    /** The driver is asked about as much as fits the pinned memory, then the next part is pinned. */
+    private int reportByWindows(long iova, long length, ReportBitmap bitmap) {
+        if (length == 0) {
+            throw new NotModelledException("a report on no addresses before Linux 6.12");
+        }
+        for (long done = 0; done != length;) {
+            long window = bitmap.pinned(iova + done, length - done);
+            int error = window == 0 ? -Errno.EFAULT.code() : report(iova + done, window, bitmap);
+            if (error != 0) {
+                return error;
             }
-            long first = (dirtyIova - iova) >>> shift;
-            long last = (dirtyIova - iova + dirtyLength - 1) >>> shift;
-            for (long bit = first; bit <= last && bit >>> 3 < bitmap.byteSize(); bit++) {
-                byte old = bitmap.get(ValueLayout.JAVA_BYTE, bit >>> 3);
-                bitmap.set(ValueLayout.JAVA_BYTE, bit >>> 3, (byte) (old | 1 << (bit & 7)));
-            }
-        });
+            done += window;
+        }
+        return 0;
+    }
+
+    private int report(long iova, long length, ReportBitmap bitmap) {
+        return ModelCall.run(lock, () -> logging.report(iova, length,
+                (dirty, dirtyLength) -> bitmap.set(dirty, dirtyLength, iova, length)));
     }
 }

@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
@@ -9,7 +10,7 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /** Feature 6, DMA_LOGGING_START: page size, and an array of ranges behind a pointer (semantics §B.4.1). */
-record DmaLoggingStartFeature(DmaLoggingOps logging) implements DeviceFeature {
+record DmaLoggingStartFeature(DmaLoggingModel logging, Object lock) implements DeviceFeature {
 
     private static final int DATA_SIZE = 24;
     private static final long PAGE_SIZE = DATA;
@@ -22,8 +23,8 @@ record DmaLoggingStartFeature(DmaLoggingOps logging) implements DeviceFeature {
 
     /** Only a device that can log has it. */
     static @Nullable DeviceFeature of(FeatureHost device) {
-        DmaLoggingOps logging = device.dmaLogging();
-        return logging == null ? null : new DmaLoggingStartFeature(logging);
+        DmaLoggingModel logging = device.dmaLogging();
+        return logging == null ? null : new DmaLoggingStartFeature(logging, device.modelLock());
     }
 
     @Override
@@ -44,26 +45,23 @@ record DmaLoggingStartFeature(DmaLoggingOps logging) implements DeviceFeature {
         }
         long pageSize = UserMemory.getLong(argument, PAGE_SIZE);
         MemorySegment array = call.memoryAt(UserMemory.getLong(argument, RANGES));
-        List<DmaLoggingOps.Range> ranges = new ArrayList<>(count);
+        List<DmaLoggingModel.Range> ranges = new ArrayList<>(count);
         for (int i = 0; i < count; i++) {
             int error = add(ranges, array, (long) i * RANGE_SIZE, pageSize);
             if (error != 0) {
                 return error;
             }
         }
-        DmaLoggingOps.Started started = logging.start(ranges, pageSize);
-        if (started.result() == 0) {
-            UserMemory.putLong(argument, PAGE_SIZE, started.pageSize());
-        }
-        return started.result();
+        return ModelCall.run(lock,
+                () -> UserMemory.putLong(argument, PAGE_SIZE, logging.start(List.copyOf(ranges), pageSize)));
     }
 
     /** Alignment is a test of bits: the page size need not be a power of two here, nor other than 0. */
-    private static int add(List<DmaLoggingOps.Range> ranges, @Nullable MemorySegment array, long at, long pageSize) {
+    private static int add(List<DmaLoggingModel.Range> ranges, @Nullable MemorySegment array, long at, long pageSize) {
         if (array == null || !UserMemory.mapped(array, at, RANGE_SIZE)) {
             return -Errno.EFAULT.code();
         }
-        DmaLoggingOps.Range range = new DmaLoggingOps.Range(UserMemory.getLong(array, at),
+        DmaLoggingModel.Range range = new DmaLoggingModel.Range(UserMemory.getLong(array, at),
                 UserMemory.getLong(array, at + 8));
         if (((range.iova() | range.length()) & pageSize - 1) != 0) {
             return -Errno.EINVAL.code();
@@ -79,11 +77,11 @@ record DmaLoggingStartFeature(DmaLoggingOps logging) implements DeviceFeature {
     }
 
     /** In wrapping arithmetic, as the kernel's interval tree compares: an empty range at 0 overlaps with everything. */
-    private static boolean overlap(DmaLoggingOps.Range a, DmaLoggingOps.Range b) {
+    private static boolean overlap(DmaLoggingModel.Range a, DmaLoggingModel.Range b) {
         return Long.compareUnsigned(a.iova(), last(b)) <= 0 && Long.compareUnsigned(b.iova(), last(a)) <= 0;
     }
 
-    private static long last(DmaLoggingOps.Range range) {
+    private static long last(DmaLoggingModel.Range range) {
         return range.iova() + range.length() - 1;
     }
 }

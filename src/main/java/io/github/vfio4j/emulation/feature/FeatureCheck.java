@@ -39,7 +39,8 @@ final class FeatureCheck {
         return (flags & GET) != 0;
     }
 
-    private static int check(int flags, long dataLength, int supported, int minimum) {
+    /** The check of any feature. */
+    static int check(int flags, long dataLength, int supported, int minimum) {
         if ((flags & (GET | SET) & ~supported) != 0) {
             return -Errno.EINVAL.code();
         }

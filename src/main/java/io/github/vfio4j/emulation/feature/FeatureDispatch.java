@@ -10,7 +10,9 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
@@ -31,8 +33,8 @@ public final class FeatureDispatch {
             new Entry(3, LowPowerEntryFeature::new), new Entry(4, LowPowerEntryWithWakeupFeature::new),
             new Entry(5, LowPowerExitFeature::new), new Entry(6, DmaLoggingStartFeature::of),
             new Entry(7, DmaLoggingStopFeature::of), new Entry(8, DmaLoggingReportFeature::of),
-            new Entry(9, MigDataSizeFeature::of), new Entry(11, DmaBufFeature::new),
-            new Entry(12, MigPrecopyInfoV2Feature::new));
+            new Entry(9, MigDataSizeFeature::of), new Entry(10, BusMasterFeature::new),
+            new Entry(11, DmaBufFeature::new), new Entry(12, MigPrecopyInfoV2Feature::new));
 
     private static final long HEADER_SIZE = 8;
     private static final int GET = VFIO_DEVICE_FEATURE_GET();
@@ -40,7 +42,7 @@ public final class FeatureDispatch {
     private static final int PROBE = VFIO_DEVICE_FEATURE_PROBE();
     private static final int INDEX = VFIO_DEVICE_FEATURE_MASK();
 
-    private final @Nullable DeviceFeature[] features = new DeviceFeature[REGISTRY.getLast().index() + 1];
+    private final Map<Integer, DeviceFeature> features;
 
     /**
      * The features of a device.
@@ -49,12 +51,22 @@ public final class FeatureDispatch {
      *            the device
      */
     public FeatureDispatch(FeatureHost device) {
+        Map<Integer, DeviceFeature> found = new HashMap<>();
         for (Entry entry : REGISTRY) {
             if (device.profile().coreFeatures().contains(entry.index())
                     || device.driverFeatures().contains(entry.index())) {
-                features[entry.index()] = entry.factory().apply(device);
+                DeviceFeature feature = entry.factory().apply(device);
+                if (feature != null) {
+                    found.put(entry.index(), feature);
+                }
             }
         }
+        if (device.profile().featureIoctlInCore()) {
+            // A driver knows its own features before it falls back on those of its kind.
+            device.modelFeatures()
+                    .forEach((id, model) -> found.put(id.index(), new DriverFeature(model, device.modelLock())));
+        }
+        features = Map.copyOf(found);
     }
 
     /** The ioctl. */
@@ -73,8 +85,7 @@ public final class FeatureDispatch {
         if ((flags & PROBE) == 0 && (flags & (GET | SET)) == (GET | SET)) {
             return -Errno.EINVAL.code();
         }
-        int index = flags & INDEX;
-        DeviceFeature feature = index < features.length ? features[index] : null;
+        DeviceFeature feature = features.get(flags & INDEX);
         return feature == null ? -Errno.ENOTTY.code() : feature.ioctl(flags, argsz - HEADER_SIZE, argument, call);
     }
 }

@@ -1,7 +1,12 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.device.BusController;
+import io.github.vfio4j.emulation.device.DmaLoggingModel;
+import io.github.vfio4j.emulation.device.FeatureModel;
+import io.github.vfio4j.feature.FeatureId;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
@@ -16,14 +21,33 @@ public interface FeatureHost {
         return Set.of();
     }
 
-    /** How to migrate the device; null if it can't be. */
-    default @Nullable MigrationOps migration() {
+    /** The model behind the driver; null if it has none. */
+    default @Nullable ModelledDevice model() {
         return null;
     }
 
+    /** Features that the driver has from a model of the device. */
+    default Map<FeatureId, FeatureModel> modelFeatures() {
+        ModelledDevice model = model();
+        return model == null ? Map.of() : model.features();
+    }
+
+    /** What {@link #dmaLogging} and {@link #modelFeatures} are called under. */
+    default Object modelLock() {
+        ModelledDevice model = model();
+        return model == null ? this : model.lock();
+    }
+
+    /** How to migrate the device; null if it can't be. */
+    default @Nullable Migration migration() {
+        ModelledDevice model = model();
+        return model == null ? null : model.migration();
+    }
+
     /** How to log the device's DMA writes; null if it can't be. */
-    default @Nullable DmaLoggingOps dmaLogging() {
-        return null;
+    default @Nullable DmaLoggingModel dmaLogging() {
+        ModelledDevice model = model();
+        return model == null ? null : model.dmaLogging();
     }
 
     /** The VF token; null on anything but an SR-IOV physical function. */
@@ -36,8 +60,13 @@ public interface FeatureHost {
         throw new IllegalStateException("a driver that knows the low-power features must have the state");
     }
 
-    /** The device's base address registers, of a driver that knows DMA_BUF. */
-    default List<Bar> bars() {
-        return List.of();
+    /** The device's base address registers, of a driver that exports them as DMA-bufs; null if it does not. */
+    default @Nullable List<Bar> exportedBars() {
+        return null;
+    }
+
+    /** What switches bus mastering; null if that is not possible. */
+    default @Nullable BusController busController() {
+        return null;
     }
 }

@@ -7,13 +7,13 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** Feature 9, MIG_DATA_SIZE (semantics §B.2.3). */
-record MigDataSizeFeature(MigrationOps migration) implements DeviceFeature {
+record MigDataSizeFeature(Migration migration) implements DeviceFeature {
 
     private static final int DATA_SIZE = 8;
 
     /** Only a device that can migrate has it. */
     static @Nullable DeviceFeature of(FeatureHost device) {
-        MigrationOps migration = device.migration();
+        Migration migration = device.migration();
         return migration == null ? null : new MigDataSizeFeature(migration);
     }
 
@@ -23,14 +23,13 @@ record MigDataSizeFeature(MigrationOps migration) implements DeviceFeature {
         if (check != FeatureCheck.CARRY_ON) {
             return check;
         }
-        long size = migration.dataSize();
-        if (size < 0) {
-            return (int) size;
-        }
-        if (!UserMemory.mapped(argument, DATA, DATA_SIZE)) {
-            return -Errno.EFAULT.code();
-        }
-        UserMemory.putLong(argument, DATA, size);
-        return 0;
+        return (int) migration.run(() -> {
+            long size = migration.stopCopySize();
+            if (!UserMemory.mapped(argument, DATA, DATA_SIZE)) {
+                return -Errno.EFAULT.code();
+            }
+            UserMemory.putLong(argument, DATA, size);
+            return 0;
+        });
     }
 }

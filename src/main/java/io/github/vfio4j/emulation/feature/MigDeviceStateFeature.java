@@ -1,7 +1,9 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.device.DeviceFailure;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
@@ -10,7 +12,7 @@ import org.jspecify.annotations.Nullable;
  * Feature 2, MIG_DEVICE_STATE (semantics §B.2.2). A change that fails still writes: data_fd becomes −1, the state stays
  * what was asked for.
  */
-record MigDeviceStateFeature(MigrationOps migration) implements DeviceFeature {
+record MigDeviceStateFeature(Migration migration) implements DeviceFeature {
 
     private static final int DATA_SIZE = 8;
     private static final long DEVICE_STATE = DATA;
@@ -19,7 +21,7 @@ record MigDeviceStateFeature(MigrationOps migration) implements DeviceFeature {
 
     /** Only a device that can migrate has it. */
     static @Nullable DeviceFeature of(FeatureHost device) {
-        MigrationOps migration = device.migration();
+        Migration migration = device.migration();
         return migration == null ? null : new MigDeviceStateFeature(migration);
     }
 
@@ -32,27 +34,25 @@ record MigDeviceStateFeature(MigrationOps migration) implements DeviceFeature {
         if (!UserMemory.mapped(argument, DATA, DATA_SIZE)) {
             return -Errno.EFAULT.code();
         }
-        return FeatureCheck.isGet(flags) ? get(argument) : set(argument, call);
+        return (int) migration.run(() -> FeatureCheck.isGet(flags) ? get(argument) : set(argument, call));
     }
 
-    private int get(MemorySegment argument) {
-        int state = migration.state();
-        if (state < 0) {
-            return state;
-        }
-        UserMemory.putInt(argument, DEVICE_STATE, state);
+    private int get(MemorySegment argument) throws DeviceFailure {
+        UserMemory.putInt(argument, DEVICE_STATE, migration.state());
         UserMemory.putInt(argument, DATA_FD, NO_FD);
         return 0;
     }
 
-    private int set(MemorySegment argument, CallContext call) {
-        MigrationOps.StateChange change = migration.setState(UserMemory.getInt(argument, DEVICE_STATE));
-        if (change.file() == null) {
+    private int set(MemorySegment argument, CallContext call) throws DeviceFailure {
+        OpenFile file;
+        try {
+            file = migration.setState(UserMemory.getInt(argument, DEVICE_STATE));
+        } catch (DeviceFailure failure) {
             UserMemory.putInt(argument, DATA_FD, NO_FD);
-            return change.result();
+            throw failure;
         }
-        int fd = call.descriptors().open(change.file());
-        if (fd < 0) {
+        int fd = file == null ? NO_FD : call.descriptors().open(file);
+        if (file != null && fd < 0) {
             return fd;
         }
         UserMemory.putInt(argument, DATA_FD, fd);

@@ -10,12 +10,10 @@ import java.lang.foreign.MemorySegment;
  */
 record MigPrecopyInfoV2Feature(FeatureHost device) implements DeviceFeature {
 
-    private static final int PRE_COPY = 4;
-
     @Override
     public int ioctl(int flags, long dataLength, MemorySegment argument, CallContext call) {
-        MigrationOps migration = device.migration();
-        if (migration == null || (migration.flags() & PRE_COPY) == 0) {
+        Migration migration = device.migration();
+        if (migration == null || !migration.hasPreCopy()) {
             return -Errno.EINVAL.code();
         }
         int check = FeatureCheck.set(flags, dataLength, 0);

@@ -7,13 +7,13 @@ import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** Feature 1, MIGRATION: what kind of migration the device is capable of (semantics §B.2.1). */
-record MigrationFeature(MigrationOps migration) implements DeviceFeature {
+record MigrationFeature(Migration migration) implements DeviceFeature {
 
     private static final int DATA_SIZE = 8;
 
     /** Only a device that can migrate has it. */
     static @Nullable DeviceFeature of(FeatureHost device) {
-        MigrationOps migration = device.migration();
+        Migration migration = device.migration();
         return migration == null ? null : new MigrationFeature(migration);
     }
 

@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation.mdev;
 
 import io.github.vfio4j.emulation.vfio.CoreDevice;
+import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.GroupMember;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
 
@@ -15,7 +16,7 @@ import io.github.vfio4j.emulation.vfio.IommuGroup;
 public record MdevDevice(CoreDevice vfioDevice, IommuGroup group) implements GroupMember {
 
     /** A new device in a group. */
-    public static MdevDevice create(MdevDriver driver, IommuGroup group) {
+    public static MdevDevice create(Driver driver, IommuGroup group) {
         MdevDevice device = new MdevDevice(new CoreDevice(driver), group);
         group.add(device);
         return device;

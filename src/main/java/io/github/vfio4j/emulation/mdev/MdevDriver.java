@@ -11,8 +11,8 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_NUM_IRQS;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
-import io.github.vfio4j.emulation.feature.DmaLoggingOps;
-import io.github.vfio4j.emulation.feature.MigrationOps;
+import io.github.vfio4j.emulation.device.DmaLoggingModel;
+import io.github.vfio4j.emulation.feature.Migration;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.vfio.DeviceName;
 import io.github.vfio4j.emulation.vfio.Driver;
@@ -67,8 +67,8 @@ public final class MdevDriver implements Driver {
     }
 
     @Override
-    public void open() {
-        // Nothing to enable.
+    public int open() {
+        return 0; // Nothing to enable.
     }
 
     @Override
@@ -123,31 +123,31 @@ public final class MdevDriver implements Driver {
     }
 
     @Override
-    public @Nullable MigrationOps migration() {
+    public @Nullable Migration migration() {
         return migration;
     }
 
     @Override
-    public @Nullable DmaLoggingOps dmaLogging() {
+    public @Nullable DmaLoggingModel dmaLogging() {
         return migration == null ? null : new NoDma();
     }
 
     /** A device without DMA has nothing to log, and says yes to everything. */
-    private record NoDma() implements DmaLoggingOps {
+    private record NoDma() implements DmaLoggingModel {
 
         @Override
-        public Started start(List<Range> ranges, long pageSize) {
-            return new Started(0, pageSize);
+        public long start(List<Range> ranges, long pageSize) {
+            return pageSize;
         }
 
         @Override
-        public int stop() {
-            return 0;
+        public void stop() {
+            // Nothing was started.
         }
 
         @Override
-        public int report(long iova, long length, DirtyBitmap dirty) {
-            return 0;
+        public void report(long iova, long length, DirtyRanges dirty) {
+            // Nothing was written.
         }
     }
 }

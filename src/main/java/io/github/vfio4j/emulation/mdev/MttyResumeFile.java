@@ -25,7 +25,7 @@ final class MttyResumeFile extends OpenFile {
         accepted = 0;
     }
 
-    /** Everything that was written, if it is enough; null if not. */
+    /** Everything that was written, if it is enough; nothing if not. */
     synchronized byte[] received() {
         return accepted < stream.length ? new byte[0] : stream.clone();
     }

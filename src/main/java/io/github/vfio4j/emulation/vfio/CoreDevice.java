@@ -32,11 +32,17 @@ public final class CoreDevice {
         return openFiles > 0;
     }
 
-    /** A new file for the device. */
-    synchronized OpenFile open(Runnable onClose) {
-        if (openFiles++ == 0) {
-            driver.open();
+    /** Takes a use of the device, the first of which opens it: 0, or −errno. A file gives it back. */
+    synchronized int acquire() {
+        int error = openFiles == 0 ? driver.open() : 0;
+        if (error == 0) {
+            openFiles++;
         }
+        return error;
+    }
+
+    /** A new file for the device, of which a use has been taken. */
+    OpenFile file(Runnable onClose) {
         return new DeviceFile(onClose);
     }
 

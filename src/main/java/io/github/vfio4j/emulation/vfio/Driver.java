@@ -16,8 +16,8 @@ public interface Driver extends FeatureHost {
      */
     int match(DeviceName text);
 
-    /** The first opening. */
-    void open();
+    /** The first opening: 0, or −errno. */
+    int open();
 
     /** The last closing. */
     void close();

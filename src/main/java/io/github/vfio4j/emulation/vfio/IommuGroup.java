@@ -234,6 +234,18 @@ public final class IommuGroup {
         }
 
         int run() {
+            int error = -Errno.ENODEV.code();
+            try {
+                error = prepare();
+            } finally {
+                if (error < 0) {
+                    undo();
+                }
+            }
+            return error < 0 ? error : descriptors.install(fd, Objects.requireNonNull(file));
+        }
+
+        private int prepare() {
             for (KernelProfile.OpenStep step : profile.deviceOpenOrder()) {
                 int error = switch (step) {
                     case MATCH_NAME_AND_TOKEN -> matchNameAndToken();
@@ -242,11 +254,10 @@ public final class IommuGroup {
                     case OPEN_DEVICE -> openDevice();
                 };
                 if (error < 0) {
-                    undo();
                     return error;
                 }
             }
-            return descriptors.install(fd, Objects.requireNonNull(file));
+            return 0;
         }
 
         private void undo() {
@@ -281,9 +292,13 @@ public final class IommuGroup {
         }
 
         private int openDevice() {
-            openDeviceFiles++;
-            file = Objects.requireNonNull(device).open(IommuGroup.this::closeDeviceFile);
-            return 0;
+            CoreDevice opened = Objects.requireNonNull(device);
+            int error = opened.acquire();
+            if (error == 0) {
+                openDeviceFiles++;
+                file = opened.file(IommuGroup.this::closeDeviceFile);
+            }
+            return error;
         }
     }
 

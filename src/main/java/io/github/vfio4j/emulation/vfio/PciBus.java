@@ -59,21 +59,21 @@ public final class PciBus {
      * @param groupNumber
      *            the number of its group, or {@link IommuGroups#NEW}
      */
-    public PciFunction add(PciAddress address, int groupNumber, @Nullable String driver,
+    public PciFunction add(PciAddress address, int groupNumber, @Nullable PciBinding binding,
             @Nullable PciFunction physicalFunction, PciFunction.Sriov sriov, PciTraits traits) {
         IommuGroup group = groups.join(groupNumber);
-        PciFunction function = new PciFunction(this, address, group, driver, physicalFunction, sriov, traits);
+        PciFunction function = new PciFunction(this, address, group, binding, physicalFunction, sriov, traits);
         group.add(function);
         functions.put(address, function);
         return function;
     }
 
     List<PciFunction> addVirtualFunctions(PciFunction physicalFunction, PciFunction.Sriov sriov, int count,
-            @Nullable String driver) {
+            @Nullable PciBinding binding) {
         List<PciFunction> added = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             PciAddress address = physicalFunction.address().plus(sriov.vfOffset() + i * sriov.vfStride());
-            added.add(add(address, IommuGroups.NEW, driver, physicalFunction, PciFunction.Sriov.NONE,
+            added.add(add(address, IommuGroups.NEW, binding, physicalFunction, PciFunction.Sriov.NONE,
                     physicalFunction.traits().ofVirtualFunction()));
         }
         return List.copyOf(added);

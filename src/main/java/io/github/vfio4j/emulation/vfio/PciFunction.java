@@ -4,17 +4,10 @@ import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.NotModelledException;
 import java.util.List;
-import java.util.Set;
 import org.jspecify.annotations.Nullable;
 
 /** A PCI function as the PCI core knows it: address, driver, IOMMU group, SR-IOV. */
 public final class PciFunction implements GroupMember {
-
-    /** The driver under which a function gets a VFIO device. */
-    public static final String VFIO_PCI = "vfio-pci";
-
-    /** Drivers that leave the DMA of their devices to others, so that a group stays viable. */
-    private static final Set<String> NO_OWN_DMA = Set.of(VFIO_PCI, "pci-stub", "pcieport");
 
     /** How many virtual functions the hardware has and how its function numbers them (PCIe, SR-IOV capability). */
     public record Sriov(int totalVfs, int vfOffset, int vfStride) {
@@ -25,7 +18,7 @@ public final class PciFunction implements GroupMember {
     private final PciBus bus;
     private final PciAddress address;
     private final IommuGroup group;
-    private final @Nullable String driver;
+    private final @Nullable PciBinding binding;
     private final @Nullable PciFunction physicalFunction;
     private final Sriov sriov;
     private final PciTraits traits;
@@ -33,16 +26,18 @@ public final class PciFunction implements GroupMember {
     private final @Nullable CoreDevice vfioDevice;
     private volatile List<PciFunction> virtualFunctions = List.of();
 
-    PciFunction(PciBus bus, PciAddress address, IommuGroup group, @Nullable String driver,
+    PciFunction(PciBus bus, PciAddress address, IommuGroup group, @Nullable PciBinding binding,
             @Nullable PciFunction physicalFunction, Sriov sriov, PciTraits traits) {
         this.bus = bus;
         this.address = address;
         this.group = group;
-        this.driver = driver;
+        this.binding = binding;
         this.physicalFunction = physicalFunction;
         this.sriov = sriov;
         this.traits = traits;
-        vfioPci = VFIO_PCI.equals(driver) ? new VfioPciDriver(bus.profile(), this, bus.clock()) : null;
+        vfioPci = binding != null && binding.isVfio()
+                ? new VfioPciDriver(bus.profile(), this, bus.clock(), binding.newModel())
+                : null;
         vfioDevice = vfioPci == null ? null : new CoreDevice(vfioPci);
     }
 
@@ -58,7 +53,7 @@ public final class PciFunction implements GroupMember {
 
     /** The bound driver, null if there is none. */
     public @Nullable String driver() {
-        return driver;
+        return binding == null ? null : binding.driver();
     }
 
     /** The physical function of a virtual one, null otherwise. */
@@ -106,7 +101,7 @@ public final class PciFunction implements GroupMember {
 
     @Override
     public boolean isOwnedByHost() {
-        return driver != null && !NO_OWN_DMA.contains(driver);
+        return binding != null && binding.isOwnedByHost();
     }
 
     /**
@@ -124,7 +119,7 @@ public final class PciFunction implements GroupMember {
         if (count == existing) {
             return 0;
         }
-        if (driver == null) {
+        if (binding == null) {
             return -Errno.ENOENT.code();
         }
         if (count != 0 && existing != 0) {
@@ -146,13 +141,13 @@ public final class PciFunction implements GroupMember {
             if (vfioPci != null) {
                 vfioPci.wake();
             }
-            createVirtualFunctions(count, vfioDevice != null ? VFIO_PCI : null);
+            createVirtualFunctions(count, vfioDevice != null ? binding : null);
         }
         return 0;
     }
 
-    /** Makes virtual functions appear; those of a vfio-pci function belong to vfio-pci too. */
-    public void createVirtualFunctions(int count, @Nullable String boundTo) {
+    /** Makes virtual functions appear; those of a function with a VFIO driver get the same driver. */
+    public void createVirtualFunctions(int count, @Nullable PciBinding boundTo) {
         virtualFunctions = bus.addVirtualFunctions(this, sriov, count, boundTo);
     }
 }

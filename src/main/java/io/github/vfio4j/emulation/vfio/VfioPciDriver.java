@@ -3,8 +3,10 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.feature.Bar;
 import io.github.vfio4j.emulation.feature.LowPower;
+import io.github.vfio4j.emulation.feature.ModelledDevice;
 import io.github.vfio4j.emulation.feature.PfToken;
 import io.github.vfio4j.emulation.fs.CallContext;
 import java.lang.foreign.MemorySegment;
@@ -22,13 +24,21 @@ final class VfioPciDriver implements Driver {
     private final LowPower lowPower;
     private final PciIrqs irqs;
     private final PciInformation information;
+    private final @Nullable ModelledDevice model;
 
-    VfioPciDriver(KernelProfile profile, PciFunction function, LongSupplier clock) {
+    /**
+     * A function that was just bound.
+     *
+     * @param model
+     *            what a variant driver drives; null for vfio-pci itself
+     */
+    VfioPciDriver(KernelProfile profile, PciFunction function, LongSupplier clock, @Nullable DeviceModel model) {
         this.profile = profile;
         this.function = function;
         token = function.isSriovCapable() ? new PfToken() : null;
         lowPower = new LowPower(clock, () -> !function.hasVirtualFunctions());
         irqs = new PciIrqs(profile, function.traits());
+        this.model = model == null ? null : new ModelledDevice(profile, model);
         information = new PciInformation(profile, function.traits(), irqs);
     }
 
@@ -67,15 +77,23 @@ final class VfioPciDriver implements Driver {
     }
 
     @Override
-    public void open() {
+    public int open() {
+        int error = model == null ? 0 : model.open();
+        if (error != 0) {
+            return error;
+        }
         PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
         if (ofPhysicalFunction != null) {
             ofPhysicalFunction.addUser();
         }
+        return 0;
     }
 
     @Override
     public void close() {
+        if (model != null) {
+            model.close();
+        }
         irqs.close();
         lowPower.exit();
         PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
@@ -97,13 +115,20 @@ final class VfioPciDriver implements Driver {
             case Requests.DEVICE_GET_IRQ_INFO -> information.irq(argument);
             case Requests.DEVICE_SET_IRQS ->
                 IrqSet.check(argument, irqs::count, set -> irqs.set(call.descriptors(), set));
-            // What it resets are the contents of regions.
-            case Requests.DEVICE_RESET -> function.traits().resettable() ? 0 : -Errno.EINVAL.code();
+            case Requests.DEVICE_RESET -> reset();
             case Requests.DEVICE_GET_PCI_HOT_RESET_INFO, Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
                 throw new NotModelledException(
                         "the device request 0x" + Integer.toHexString(request) + " (hot reset, writes by eventfd)");
             default -> -Errno.ENOTTY.code();
         };
+    }
+
+    /** Without a model there are the contents of regions to be reset, which are not modelled. */
+    private int reset() {
+        if (!function.traits().resettable()) {
+            return -Errno.EINVAL.code();
+        }
+        return model == null ? 0 : model.reset();
     }
 
     @Override
@@ -127,7 +152,13 @@ final class VfioPciDriver implements Driver {
     }
 
     @Override
-    public List<Bar> bars() {
-        return function.traits().bars();
+    public @Nullable ModelledDevice model() {
+        return model;
+    }
+
+    /** Of the drivers with vfio-pci's core, vfio-pci itself does that. */
+    @Override
+    public @Nullable List<Bar> exportedBars() {
+        return model == null ? function.traits().bars() : null;
     }
 }
