@@ -78,11 +78,6 @@ class ScriptedModel implements DeviceModel, MigrationModel {
     }
 
     @Override
-    public void open() throws DeviceFailure {
-        failIfToldTo("open");
-    }
-
-    @Override
     public void reset() throws DeviceFailure {
         failIfToldTo("reset");
     }
