@@ -67,8 +67,13 @@ public final class PciFunctionSpec {
      * @param model
      *            makes the device, once for each function of each kernel
      * @return this
+     * @throws IllegalArgumentException
+     *             if that is the name of vfio-pci itself
      */
     public PciFunctionSpec variantDriver(String name, Supplier<? extends DeviceModel> model) {
+        if (name.equals(PciBinding.VFIO_PCI)) {
+            throw new IllegalArgumentException("vfio-pci drives no models; give the variant driver a name of its own");
+        }
         binding = new PciBinding(name, model);
         return this;
     }

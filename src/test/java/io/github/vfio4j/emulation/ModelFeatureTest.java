@@ -261,6 +261,9 @@ class ModelFeatureTest {
         assertThatIllegalArgumentException().isThrownBy(() -> FeatureModel.readOnly(-1, data -> {
         }));
         assertThatIllegalArgumentException().isThrownBy(() -> new DeviceFailure(new Errno(0)));
+        assertThatIllegalArgumentException()
+                .isThrownBy(() -> new PciFunctionSpec().variantDriver("vfio-pci", Everything::new))
+                .withMessageContaining("name");
         assertThatIllegalArgumentException().isThrownBy(() -> DeviceFailure.fatal(new Errno(4096)));
     }
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 public record PciBinding(String driver, @Nullable Supplier<? extends DeviceModel> model) {
 
     /** The driver of vfio-pci itself. */
-    static final String VFIO_PCI = "vfio-pci";
+    public static final String VFIO_PCI = "vfio-pci";
 
     /** Drivers that leave the DMA of their devices to others, so that a group stays viable. */
     private static final Set<String> NO_OWN_DMA = Set.of(VFIO_PCI, "pci-stub", "pcieport");
