@@ -94,8 +94,8 @@ class ArchitectureTest {
     @Test
     void classesOfTheLibraryAreFinalOrMeantToBeImplemented() {
         classes().that().arePublic().and().areNotInterfaces().and().areNotEnums().and()
-                .resideInAnyPackage("io.github.vfio4j", "io.github.vfio4j.feature", "..migration", "..backend", "..emulation",
-                        "..emulation.device")
+                .resideInAnyPackage("io.github.vfio4j", "io.github.vfio4j.feature", "..migration", "..backend",
+                        "..emulation", "..emulation.device")
                 .should().haveModifier(com.tngtech.archunit.core.domain.JavaModifier.FINAL).check(MAIN);
     }
 }

@@ -12,7 +12,9 @@ public final class DeviceFailure extends Exception {
     /** The largest that fits a system call's result. */
     private static final int MAX_ERRNO = 4095;
 
+    /** The number of the answer. */
     private final int errno;
+    /** Whether it leaves the device in ERROR. */
     private final boolean fatal;
 
     /**
