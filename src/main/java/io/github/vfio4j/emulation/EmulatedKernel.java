@@ -13,6 +13,7 @@ import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
+import io.github.vfio4j.emulation.vfio.VfioDevices;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -55,16 +56,17 @@ public final class EmulatedKernel {
         descriptorLimit = builder.descriptorLimit;
         manualClock = builder.clock == null;
         IommuGroups groups = new IommuGroups(profile);
-        bus = new PciBus(profile, groups, builder.clock == null ? manualNanos::get : builder.clock);
+        VfioDevices devices = new VfioDevices();
+        bus = new PciBus(profile, groups, devices, builder.clock == null ? manualNanos::get : builder.clock);
         builder.functions.forEach(this::add);
         Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
-        builder.mdevs.forEach(
-                (uuid, driver) -> mdevs.put(uuid, MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW))));
+        builder.mdevs.forEach((uuid, driver) -> mdevs.put(uuid,
+                MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW), devices)));
         Map<String, CdxDevice> cdxDevices = new LinkedHashMap<>();
-        builder.cdxDevices.forEach((name, controller) -> cdxDevices.put(name,
-                CdxDevice.create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW))));
-        files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, Map.copyOf(mdevs),
-                Map.copyOf(cdxDevices));
+        builder.cdxDevices.forEach((name, controller) -> cdxDevices.put(name, CdxDevice
+                .create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW), devices)));
+        files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, devices,
+                Map.copyOf(mdevs), Map.copyOf(cdxDevices));
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {

@@ -120,7 +120,11 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
 
     @Override
     public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        throw new NotModelledException("mapped memory");
+        long error = on(fd, OpenFile::checkMmap);
+        if (error == 0) {
+            throw new NotModelledException("mapped memory");
+        }
+        return MemorySegment.ofAddress(error);
     }
 
     @Override

@@ -8,12 +8,15 @@ import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
+import io.github.vfio4j.emulation.iommufd.IommufdFile;
 import io.github.vfio4j.emulation.vfio.Container;
+import io.github.vfio4j.emulation.vfio.CoreDevice;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
 import io.github.vfio4j.emulation.mdev.MdevDevice;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
+import io.github.vfio4j.emulation.vfio.VfioDevices;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -32,26 +35,36 @@ import org.jspecify.annotations.Nullable;
 final class FileTree {
 
     private static final String DEV_VFIO = "/dev/vfio/";
+    private static final String DEV_IOMMU = "/dev/iommu";
+    private static final Pattern NUMBER = Pattern.compile("0|[1-9][0-9]{0,8}");
+
+    /** The kernel takes the highest that is free; how many are taken differs from machine to machine. */
+    private static final int CDEV_MAJOR = 511;
+    private static final String MDEVS = "/sys/bus/mdev/devices/";
+    private static final String VFIO_DEV = "/vfio-dev/vfio";
+    private static final String DEV_ATTRIBUTE = "/dev";
     private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
 
     private final KernelProfile profile;
     private final IommuHardware iommu;
     private final PciBus bus;
     private final IommuGroups groups;
+    private final VfioDevices devices;
     private final Map<UUID, MdevDevice> mdevs;
     private final Map<String, CdxDevice> cdxDevices;
 
-    FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, Map<UUID, MdevDevice> mdevs,
-            Map<String, CdxDevice> cdxDevices) {
+    FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, VfioDevices devices,
+            Map<UUID, MdevDevice> mdevs, Map<String, CdxDevice> cdxDevices) {
         this.profile = profile;
         this.iommu = iommu;
         this.bus = bus;
         this.groups = groups;
+        this.devices = devices;
         this.mdevs = mdevs;
         this.cdxDevices = cdxDevices;
     }
 
-    /** open(2). Only root may open groups and write to sysfs; /dev/vfio/vfio is for everybody. */
+    /** open(2). Only root may open groups, devices and iommufds, and write to sysfs; /dev/vfio/vfio is for everybody. */
     int open(FdTable descriptors, boolean root, String path, int flags) {
         // The descriptor first, then the file: where there is none left, it does not matter what the path is.
         int fd = descriptors.reserve();
@@ -75,6 +88,15 @@ final class FileTree {
         if (group != null) {
             return root ? group.open(descriptors, fd, readable, writable) : -Errno.EACCES.code();
         }
+        CoreDevice device = device(path);
+        if (isIommufd(path) || device != null) {
+            return root
+                    ? descriptors.install(fd,
+                            device == null
+                                    ? new IommufdFile(profile, readable, writable)
+                                    : device.openCdev(readable, writable))
+                    : -Errno.EACCES.code();
+        }
         Attribute attribute = attribute(path);
         if (attribute == null) {
             return -Errno.ENOENT.code();
@@ -93,7 +115,7 @@ final class FileTree {
     @Nullable
     String linkTarget(String path) {
         for (Map.Entry<UUID, MdevDevice> mdev : mdevs.entrySet()) {
-            if (path.equals("/sys/bus/mdev/devices/" + mdev.getKey() + "/iommu_group")) {
+            if (path.equals(MDEVS + mdev.getKey() + "/iommu_group")) {
                 return "../../../kernel/iommu_groups/" + mdev.getValue().group().number();
             }
         }
@@ -122,8 +144,8 @@ final class FileTree {
 
     /** Whether the path is a file, and so not a link. */
     boolean isFile(String path) {
-        return path.equals("/dev/null") || path.equals(DEV_VFIO + "vfio") || group(path) != null
-                || attribute(path) != null;
+        return path.equals("/dev/null") || path.equals(DEV_VFIO + "vfio") || group(path) != null || isIommufd(path)
+                || device(path) != null || attribute(path) != null;
     }
 
     private static @Nullable String virtualFunctionLink(PciFunction function, String name) {
@@ -133,9 +155,25 @@ final class FileTree {
     }
 
     private @Nullable IommuGroup group(String path) {
-        String number = path.startsWith(DEV_VFIO) ? path.substring(DEV_VFIO.length()) : "";
-        IommuGroup group = number.matches("0|[1-9][0-9]{0,8}") ? groups.get(Integer.parseInt(number)) : null;
+        int number = numberAfter(DEV_VFIO, path);
+        IommuGroup group = number < 0 ? null : groups.get(number);
         return group != null && group.hasFile() ? group : null;
+    }
+
+    private boolean isIommufd(String path) {
+        return profile.hasIommufd() && path.equals(DEV_IOMMU);
+    }
+
+    /** The device whose own file is at this path. */
+    private @Nullable CoreDevice device(String path) {
+        int number = profile.hasCdev() ? numberAfter(DEV_VFIO + "devices/vfio", path) : -1;
+        return number < 0 ? null : devices.get(number);
+    }
+
+    /** The number that is all that follows in a path; −1 if there is none. */
+    private static int numberAfter(String prefix, String path) {
+        String number = path.startsWith(prefix) ? path.substring(prefix.length()) : "";
+        return NUMBER.matcher(number).matches() ? Integer.parseInt(number) : -1;
     }
 
     private record Attribute(boolean writable, Supplier<String> show, ToIntFunction<String> store) {
@@ -145,6 +183,9 @@ final class FileTree {
     private @Nullable Attribute attribute(String path) {
         if (path.equals(ENABLE_SRIOV)) {
             return new Attribute(true, () -> bus.isSriovEnabled() ? "Y" : "N", this::storeEnableSriov);
+        }
+        if (path.endsWith(DEV_ATTRIBUTE)) {
+            return deviceNumber(path.substring(0, path.length() - DEV_ATTRIBUTE.length()));
         }
         PciPath pci = PciPath.parse(path);
         PciFunction function = pci == null ? null : bus.function(pci.address());
@@ -158,6 +199,27 @@ final class FileTree {
                     text -> storeNumVfs(function, text));
             default -> null;
         };
+    }
+
+    /** The attribute that says which file is a device's own, at the directory DEVICE/vfio-dev/vfioN; null elsewhere. */
+    private @Nullable Attribute deviceNumber(String directory) {
+        int name = directory.indexOf(VFIO_DEV);
+        int number = name < 0 || !profile.hasCdev() ? -1 : numberAfter(VFIO_DEV, directory.substring(name));
+        CoreDevice parent = number < 0 ? null : parent(directory.substring(0, name));
+        return parent == null || parent.number() != number
+                ? null
+                : new Attribute(false, () -> CDEV_MAJOR + ":" + number, AttributeFile::readOnly);
+    }
+
+    /** The VFIO device of the PCI function or mediated device at a path in sysfs. */
+    private @Nullable CoreDevice parent(String path) {
+        PciPath pci = PciPath.parse(path);
+        PciFunction function = pci == null || !pci.name().isEmpty() ? null : bus.function(pci.address());
+        if (function != null) {
+            return function.vfioDevice();
+        }
+        return mdevs.entrySet().stream().filter(mdev -> path.equals(MDEVS + mdev.getKey())).findFirst()
+                .map(mdev -> mdev.getValue().vfioDevice()).orElse(null);
     }
 
     /** A boolean module parameter, read as the kernel reads those. */

@@ -74,6 +74,11 @@ public final class KernelProfile implements Cloneable {
     private boolean wholeType1Info;
     private int capabilityAlignment = 1;
     private boolean bindBeforeResume;
+    private int lastIommufdRequest;
+    private boolean bindTokens;
+    private boolean attachPasids;
+    private boolean iommufd;
+    private boolean cdev;
     private BitmapSupport bitmapSupport = BitmapSupport.ABSENT;
     private boolean mttyMigrates;
     private boolean exactEventfdWrites;
@@ -127,6 +132,7 @@ public final class KernelProfile implements Cloneable {
         kernel.wholeType1Info = true;
         kernel.capabilityAlignment = 8;
         kernel.bindBeforeResume = true;
+        kernel.lastIommufdRequest = 0x8e;
         kernel.bitmapSupport = BitmapSupport.ABSENT;
         kernel.mttyMigrates = true;
         kernel.exactEventfdWrites = true;
@@ -144,6 +150,9 @@ public final class KernelProfile implements Cloneable {
         kernel.pciFeatures = Set.of(0, 3, 4, 5, 11);
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
         kernel.type1RangeOverflow = EOVERFLOW;
+        kernel.lastIommufdRequest = 0x94;
+        kernel.bindTokens = true;
+        kernel.attachPasids = true;
     });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
@@ -199,6 +208,26 @@ public final class KernelProfile implements Cloneable {
         return bitmapSupport == BitmapSupport.ABSENT && featureIoctlInCore
                 ? then(version, kernel -> kernel.bitmapSupport = BitmapSupport.PINNED_WHEN_NEEDED)
                 : this;
+    }
+
+    /**
+     * The kernel as it is when built with IOMMUFD: it has /dev/iommu, which can take the place of a container. Debian's
+     * stock kernels are built without. Kernels before 6.12 are returned as they are.
+     *
+     * @return this kernel or that
+     */
+    public KernelProfile withIommufd() {
+        return lastIommufdRequest == 0 ? this : then(version, kernel -> kernel.iommufd = true);
+    }
+
+    /**
+     * The kernel as it is when built with VFIO_DEVICE_CDEV, and therefore with {@linkplain #withIommufd IOMMUFD}: a device
+     * has a file of its own, /dev/vfio/devices/vfioN, that needs no group. Kernels before 6.12 are returned as they are.
+     *
+     * @return this kernel or that
+     */
+    public KernelProfile withCdev() {
+        return lastIommufdRequest == 0 ? this : withIommufd().then(version, kernel -> kernel.cdev = true);
     }
 
     /**
@@ -420,6 +449,53 @@ public final class KernelProfile implements Cloneable {
      */
     public boolean bindBeforeResume() {
         return bindBeforeResume;
+    }
+
+    /**
+     * Whether there is /dev/iommu.
+     *
+     * @return true if {@linkplain #withIommufd built so}
+     */
+    public boolean hasIommufd() {
+        return iommufd;
+    }
+
+    /**
+     * Whether a device has a file of its own.
+     *
+     * @return true if {@linkplain #withCdev built so}
+     */
+    public boolean hasCdev() {
+        return cdev;
+    }
+
+    /**
+     * The last of the consecutive requests that an iommufd has (linux/iommufd.h). Every other number is tried as one of a
+     * container.
+     *
+     * @return the low 8 bits of its number; 0 where IOMMUFD is not emulated
+     */
+    public int lastIommufdRequest() {
+        return lastIommufdRequest;
+    }
+
+    /**
+     * Whether VFIO_DEVICE_BIND_IOMMUFD takes a VF token and follows the token rule; otherwise it opens any device without
+     * (semantics §D.6).
+     *
+     * @return true on 7.2
+     */
+    public boolean bindTokens() {
+        return bindTokens;
+    }
+
+    /**
+     * Whether VFIO_DEVICE_ATTACH_IOMMUFD_PT and _DETACH_ take a PASID (semantics §E.6).
+     *
+     * @return true on 7.2
+     */
+    public boolean attachPasids() {
+        return attachPasids;
     }
 
     /**

@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation.cdx;
 import io.github.vfio4j.emulation.vfio.CoreDevice;
 import io.github.vfio4j.emulation.vfio.GroupMember;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
+import io.github.vfio4j.emulation.vfio.VfioDevices;
 
 /**
  * A device on the CDX bus, bound to vfio-cdx.
@@ -15,8 +16,8 @@ import io.github.vfio4j.emulation.vfio.IommuGroup;
 public record CdxDevice(CoreDevice vfioDevice, IommuGroup group) implements GroupMember {
 
     /** A new device in a group. */
-    public static CdxDevice create(CdxDriver driver, IommuGroup group) {
-        CdxDevice device = new CdxDevice(new CoreDevice(driver), group);
+    public static CdxDevice create(CdxDriver driver, IommuGroup group, VfioDevices devices) {
+        CdxDevice device = new CdxDevice(devices.register(driver, group), group);
         group.add(device);
         return device;
     }

@@ -126,6 +126,11 @@ public abstract class OpenFile {
                 : !isPositional() ? -Errno.ESPIPE.code() : writable ? doPwrite(buffer, offset) : -Errno.EBADF.code();
     }
 
+    /** What mmap(2) is refused with, whatever is asked for; 0: it is not. */
+    public int checkMmap() {
+        return 0;
+    }
+
     /** The file's own read; none: {@code EINVAL}. */
     protected long doRead(MemorySegment buffer) {
         return -Errno.EINVAL.code();

@@ -4,6 +4,7 @@ import io.github.vfio4j.emulation.vfio.CoreDevice;
 import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.GroupMember;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
+import io.github.vfio4j.emulation.vfio.VfioDevices;
 
 /**
  * A mediated device: made by a driver, without a bus or an IOMMU behind it, but with a group.
@@ -16,8 +17,8 @@ import io.github.vfio4j.emulation.vfio.IommuGroup;
 public record MdevDevice(CoreDevice vfioDevice, IommuGroup group) implements GroupMember {
 
     /** A new device in a group. */
-    public static MdevDevice create(Driver driver, IommuGroup group) {
-        MdevDevice device = new MdevDevice(new CoreDevice(driver), group);
+    public static MdevDevice create(Driver driver, IommuGroup group, VfioDevices devices) {
+        MdevDevice device = new MdevDevice(devices.register(driver, group), group);
         group.add(device);
         return device;
     }

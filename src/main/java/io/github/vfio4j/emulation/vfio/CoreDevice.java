@@ -1,105 +1,158 @@
 package io.github.vfio4j.emulation.vfio;
 
-import io.github.vfio4j.Errno;
-import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.feature.FeatureDispatch;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.iommufd.Iommufd;
+import io.github.vfio4j.emulation.iommufd.IommufdFile;
 import java.lang.foreign.MemorySegment;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 
-/** A device as the VFIO core keeps it, whatever its driver (struct vfio_device), and the file user space gets. */
+/**
+ * A device as the VFIO core keeps it, whatever its driver (struct vfio_device). Any number of files can lead to it: of
+ * those that came from its group all may use it, of those that are its own (cdev) one.
+ */
 public final class CoreDevice {
 
+    private final int number;
     private final Driver driver;
+    private final IommuGroup group;
     private final @Nullable FeatureDispatch features;
+    private int files;
     private int openFiles;
+    private @Nullable IommufdFile iommufd;
+    private int idInIommufd;
 
     /** A device that is not open. */
-    public CoreDevice(Driver driver) {
+    CoreDevice(int number, Driver driver, IommuGroup group) {
+        this.number = number;
         this.driver = driver;
+        this.group = group;
         // A kernel whose core does not know the request leaves it to the drivers, and most don't know it either.
         boolean known = driver.profile().featureIoctlInCore() || !driver.driverFeatures().isEmpty();
         features = known ? new FeatureDispatch(driver) : null;
+    }
+
+    /** The number in /dev/vfio/devices/vfioN. */
+    public int number() {
+        return number;
     }
 
     Driver driver() {
         return driver;
     }
 
-    /** Whether user space has the device open. */
+    IommuGroup group() {
+        return group;
+    }
+
+    /** Whether user space has any file of the device, usable or not. */
+    synchronized boolean hasFiles() {
+        return files > 0;
+    }
+
+    synchronized void addFile() {
+        files++;
+    }
+
+    synchronized void removeFile() {
+        files--;
+    }
+
+    /** Whether user space can use the device. */
     synchronized boolean isOpen() {
         return openFiles > 0;
     }
 
-    /** Takes a use of the device, the first of which opens it: 0, or −errno. A file gives it back. */
-    synchronized int acquire() {
-        int error = openFiles == 0 ? driver.open() : 0;
+    /** Whether the device is bound to an iommufd. */
+    synchronized boolean isBound() {
+        return iommufd != null;
+    }
+
+    /** open(2) of the device's own file. */
+    public OpenFile openCdev(boolean readable, boolean writable) {
+        return new CdevFile(this, readable, writable);
+    }
+
+    /**
+     * Another file may use the device. For the first one the device is bound to an iommufd, unless its group is in a
+     * container, and enabled by its driver.
+     */
+    synchronized int open(@Nullable IommufdFile by) {
+        int error = openFiles == 0 ? openFirst(by) : 0;
         if (error == 0) {
             openFiles++;
         }
         return error;
     }
 
-    /** A new file for the device, of which a use has been taken. */
-    OpenFile file(Runnable onClose) {
-        return new DeviceFile(onClose);
+    private synchronized int openFirst(@Nullable IommufdFile by) {
+        int error = by == null ? 0 : bind(by);
+        if (error != 0) {
+            return error;
+        }
+        boolean opened = false;
+        try {
+            error = driver.open();
+            opened = error == 0;
+            return error;
+        } finally {
+            if (!opened) {
+                unbind();
+            }
+        }
     }
 
-    private synchronized void closeFile() {
+    /** A file no longer uses the device. */
+    synchronized void close() {
         if (--openFiles == 0) {
             driver.close();
+            unbind();
         }
     }
 
-    private final class DeviceFile extends OpenFile {
-
-        private final Runnable onClose;
-
-        DeviceFile(Runnable onClose) {
-            super(true, true);
-            this.onClose = onClose;
+    private synchronized int bind(IommufdFile by) {
+        Iommufd context = by.iommufd();
+        int id = group.isEmulated() ? context.bindEmulated() : context.bind(group.dmaOwnership());
+        if (id < 0) {
+            return id;
         }
-
-        @Override
-        public int ioctl(CallContext call, int request, MemorySegment argument) {
-            if (request == Requests.DEVICE_BIND_IOMMUFD && driver.profile().bindBeforeResume()) {
-                return -Errno.ENOTTY.code();
-            }
-            driver.wake();
-            return request == Requests.DEVICE_FEATURE && features != null
-                    ? features.ioctl(call, argument)
-                    : driver.ioctl(call, request, argument);
+        if (!by.tryAcquire()) {
+            throw new IllegalStateException("who binds to an iommufd has it open");
         }
+        iommufd = by;
+        idInIommufd = id;
+        return 0;
+    }
 
-        @Override
-        protected long doPread(MemorySegment buffer, long offset) {
-            throw regionAccess();
+    private synchronized void unbind() {
+        if (iommufd != null) {
+            iommufd.iommufd().unbind(idInIommufd);
+            iommufd.release();
+            iommufd = null;
         }
+    }
 
-        @Override
-        protected long doPwrite(MemorySegment buffer, long offset) {
-            throw regionAccess();
-        }
+    /** The number that the iommufd has given it. */
+    synchronized int idInIommufd() {
+        return idInIommufd;
+    }
 
-        @Override
-        protected long doRead(MemorySegment buffer) {
-            throw regionAccess();
-        }
+    /** Attaches the bound device to an address space or page table: the number of what it is attached to, or −errno. */
+    synchronized int attach(int target) {
+        return Objects.requireNonNull(iommufd).iommufd().attach(idInIommufd, target);
+    }
 
-        @Override
-        protected long doWrite(MemorySegment buffer) {
-            throw regionAccess();
-        }
+    /** Detaches the bound device. */
+    synchronized void detach() {
+        Objects.requireNonNull(iommufd).iommufd().detach(idInIommufd);
+    }
 
-        private static NotModelledException regionAccess() {
-            return new NotModelledException("the contents of device regions (configuration space, BARs)");
-        }
-
-        @Override
-        protected void onLastRelease() {
-            closeFile();
-            onClose.run();
-        }
+    /** An ioctl of a file that may use the device, if it is not about that file. */
+    int ioctl(CallContext call, int request, MemorySegment argument) {
+        return request == Requests.DEVICE_FEATURE && features != null
+                ? features.ioctl(call, argument)
+                : driver.ioctl(call, request, argument);
     }
 }

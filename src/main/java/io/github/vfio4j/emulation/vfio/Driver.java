@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.emulation.feature.FeatureHost;
 import io.github.vfio4j.emulation.fs.CallContext;
 import java.lang.foreign.MemorySegment;
+import org.jspecify.annotations.Nullable;
 
 /** What a VFIO driver does for the core with one device (struct vfio_device_ops). */
 public interface Driver extends FeatureHost {
@@ -15,6 +16,19 @@ public interface Driver extends FeatureHost {
      * {@link DeviceName}, or −errno.
      */
     int match(DeviceName text);
+
+    /** Whether it has a rule about VF tokens; otherwise VFIO_DEVICE_BIND_IOMMUFD takes none. */
+    default boolean hasTokenRule() {
+        return false;
+    }
+
+    /**
+     * That rule (semantics §D.4): whether the device may be opened with this token, or without one: 0 or −errno. May make
+     * the token the device's.
+     */
+    default int matchToken(byte @Nullable [] given) {
+        return 0;
+    }
 
     /** The first opening: 0, or −errno. */
     int open();

@@ -1,11 +1,14 @@
 package io.github.vfio4j.emulation.vfio;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.KernelHazardException;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import io.github.vfio4j.emulation.iommu.DmaOwnership;
+import io.github.vfio4j.emulation.iommufd.IommufdFile;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
@@ -28,10 +31,13 @@ public final class IommuGroup {
     private final KernelProfile profile;
     private final int number;
     private final List<GroupMember> members = new CopyOnWriteArrayList<>();
+    private final DmaOwnership dmaOwnership = new DmaOwnership(this::isUsedByHost);
     private @Nullable Container container;
+    private @Nullable IommufdFile iommufd;
     private volatile boolean emulated;
     private boolean groupFileOpen;
     private int openDeviceFiles;
+    private int cdevUsers;
     private boolean gone;
 
     /** A group without members. */
@@ -68,9 +74,13 @@ public final class IommuGroup {
         return members.stream().anyMatch(member -> member.vfioDevice() != null);
     }
 
-    /** Whether no device of the group belongs to a driver of the host. */
-    private boolean isViable() {
-        return members.stream().noneMatch(GroupMember::isOwnedByHost);
+    /** Who may let its devices do DMA. */
+    DmaOwnership dmaOwnership() {
+        return dmaOwnership;
+    }
+
+    private boolean isUsedByHost() {
+        return members.stream().anyMatch(GroupMember::isOwnedByHost);
     }
 
     /** The last function has been removed: whoever has the file open is left with an empty shell. */
@@ -83,8 +93,23 @@ public final class IommuGroup {
         }
     }
 
+    /** One more device of the group is used through its own file, unless somebody has the group's: then false. */
+    synchronized boolean addCdevUser() {
+        if (isInUse()) {
+            return false;
+        }
+        cdevUsers++;
+        return true;
+    }
+
+    /** The opposite of {@link #addCdevUser}. */
+    synchronized void removeCdevUser() {
+        cdevUsers--;
+    }
+
     /**
-     * open(2): one at a time, and an open device keeps the group in use when its own descriptor is closed.
+     * open(2): one at a time, and none while a device is used through its own file. In a container, an open device keeps
+     * the group in use when its own descriptor is closed.
      *
      * @param fd
      *            the descriptor reserved for it
@@ -95,7 +120,7 @@ public final class IommuGroup {
             if (members.isEmpty()) {
                 return -Errno.ENODEV.code();
             }
-            if (isInUse()) {
+            if (cdevUsers > 0 || isInUse()) {
                 return -Errno.EBUSY.code();
             }
             groupFileOpen = true;
@@ -120,6 +145,7 @@ public final class IommuGroup {
     private void leaveContainerIfUnused() {
         if (!isInUse()) {
             leaveContainer();
+            leaveIommufd();
         }
     }
 
@@ -127,7 +153,23 @@ public final class IommuGroup {
         if (container != null) {
             container.detachGroup(this);
             container = null;
+            if (profile.dmaOwnership()) {
+                dmaOwnership.release();
+            }
         }
+    }
+
+    /** What is bound stays bound. */
+    private void leaveIommufd() {
+        if (iommufd != null) {
+            iommufd.release();
+            iommufd = null;
+        }
+    }
+
+    /** Whether the group is in a container, or uses an iommufd in place of one. */
+    private boolean hasIommu() {
+        return container != null || iommufd != null;
     }
 
     private int getStatus(MemorySegment argument) {
@@ -142,9 +184,10 @@ public final class IommuGroup {
             if (gone) {
                 return -Errno.ENODEV.code();
             }
-            flags = container != null ? CONTAINER_SET : 0;
-            // A claimed group is viable by being claimed.
-            flags |= isViable() || (profile.dmaOwnership() && container != null) ? VIABLE : 0;
+            flags = hasIommu() ? CONTAINER_SET : 0;
+            // A group that is claimed for this file is viable by being claimed.
+            boolean claimed = profile.dmaOwnership() ? !hasIommu() && dmaOwnership.isClaimed() : isUsedByHost();
+            flags |= claimed ? 0 : VIABLE;
         }
         UserMemory.putInt(argument, 4, flags);
         return 0;
@@ -173,31 +216,50 @@ public final class IommuGroup {
         if (file == null && !(profile.attachedGroupFirst() && container != null)) {
             return -Errno.EBADF.code();
         }
-        if (container != null) {
+        if (hasIommu()) {
             return -Errno.EINVAL.code();
         }
         if (gone) {
             return -Errno.ENODEV.code();
         }
-        if (!(file instanceof Container.ContainerFile containerFile)) {
-            return -profile.notAContainer().code();
-        }
-        if (profile.dmaOwnership() && !isViable()) {
+        return switch (file) {
+            case Container.ContainerFile containerFile -> attach(containerFile.container());
+            case IommufdFile iommufdFile -> attach(iommufdFile);
+            case null, default -> -profile.notAContainer().code();
+        };
+    }
+
+    private int attach(Container joined) {
+        if (profile.dmaOwnership() && dmaOwnership.isClaimed()) {
             return -Errno.EPERM.code();
         }
-        containerFile.container().attachGroup(this);
-        container = containerFile.container();
+        joined.attachGroup(this);
+        container = joined;
+        if (profile.dmaOwnership()) {
+            dmaOwnership.claim(joined);
+        }
+        return 0;
+    }
+
+    /** Its devices are bound, and so claimed, when they are opened. */
+    private int attach(IommufdFile used) {
+        if (!used.tryAcquire()) {
+            throw new IllegalStateException("the caller has it open");
+        }
+        used.iommufd().ensureCompatIoas();
+        iommufd = used;
         return 0;
     }
 
     private synchronized int unsetContainer() {
-        if (container == null) {
+        if (!hasIommu()) {
             return -Errno.EINVAL.code();
         }
-        if (openDeviceFiles > 0) {
+        if (container != null && openDeviceFiles > 0) {
             return -Errno.EBUSY.code();
         }
         leaveContainer();
+        leaveIommufd();
         return 0;
     }
 
@@ -287,18 +349,46 @@ public final class IommuGroup {
         }
 
         private int checkContainer() {
-            boolean ready = container != null && container.isIommuSet() && (profile.dmaOwnership() || isViable());
+            boolean ready = iommufd != null
+                    || (container != null && container.isIommuSet() && (profile.dmaOwnership() || !isUsedByHost()));
             return ready ? 0 : -Errno.EINVAL.code();
         }
 
         private int openDevice() {
             CoreDevice opened = Objects.requireNonNull(device);
-            int error = opened.acquire();
+            if (iommufd != null) {
+                return openDevice(opened, iommufd);
+            }
+            if (opened.isBound()) {
+                throw new KernelHazardException(
+                        "opens " + opened.driver().name() + " through a container while it is bound to an"
+                                + " iommufd; its last close would then leave the container once too often");
+            }
+            int error = opened.open(null);
             if (error == 0) {
                 openDeviceFiles++;
-                file = opened.file(IommuGroup.this::closeDeviceFile);
+                file = new GroupDeviceFile(opened, IommuGroup.this::closeDeviceFile);
             }
             return error;
+        }
+
+        /** The first opening attaches the device; none keeps the group in use. */
+        private int openDevice(CoreDevice opened, IommufdFile by) {
+            synchronized (opened) {
+                boolean first = !opened.isOpen();
+                int error = opened.open(by);
+                if (error == 0) {
+                    file = new GroupDeviceFile(opened, () -> {
+                    });
+                    error = first ? attachToCompatIoas(opened, by) : 0;
+                }
+                return error;
+            }
+        }
+
+        private static int attachToCompatIoas(CoreDevice opened, IommufdFile by) {
+            int ioas = by.iommufd().compatIoas();
+            return Math.min(ioas < 0 ? ioas : opened.attach(ioas), 0);
         }
     }
 

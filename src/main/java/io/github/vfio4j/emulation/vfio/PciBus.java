@@ -16,12 +16,14 @@ public final class PciBus {
     private final LongSupplier clock;
     private final SortedMap<PciAddress, PciFunction> functions = new ConcurrentSkipListMap<>();
     private final IommuGroups groups;
+    private final VfioDevices devices;
     private volatile boolean sriovEnabled = true;
 
     /** An empty bus. */
-    public PciBus(KernelProfile profile, IommuGroups groups, LongSupplier clock) {
+    public PciBus(KernelProfile profile, IommuGroups groups, VfioDevices devices, LongSupplier clock) {
         this.profile = profile;
         this.groups = groups;
+        this.devices = devices;
         this.clock = clock;
     }
 
@@ -31,6 +33,10 @@ public final class PciBus {
 
     LongSupplier clock() {
         return clock;
+    }
+
+    VfioDevices devices() {
+        return devices;
     }
 
     /** The parameter enable_sriov of the module vfio-pci. */
@@ -82,6 +88,10 @@ public final class PciBus {
     /** Removes a function. */
     void remove(PciFunction function) {
         functions.remove(function.address());
+        CoreDevice device = function.vfioDevice();
+        if (device != null) {
+            devices.unregister(device);
+        }
         groups.leave(function.group(), function);
     }
 }

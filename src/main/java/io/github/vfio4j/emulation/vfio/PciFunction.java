@@ -38,7 +38,7 @@ public final class PciFunction implements GroupMember {
         vfioPci = binding != null && binding.isVfio()
                 ? new VfioPciDriver(bus.profile(), this, bus.clock(), binding.newModel())
                 : null;
-        vfioDevice = vfioPci == null ? null : new CoreDevice(vfioPci);
+        vfioDevice = vfioPci == null ? null : bus.devices().register(vfioPci, group);
     }
 
     /** Where it is. */
@@ -130,7 +130,7 @@ public final class PciFunction implements GroupMember {
         }
         if (count == 0) {
             for (PciFunction function : virtualFunctions) {
-                if (function.vfioDevice != null && function.vfioDevice.isOpen()) {
+                if (function.vfioDevice != null && function.vfioDevice.hasFiles()) {
                     throw new NotModelledException("the removal of " + function.address
                             + " while it is open, for which the kernel waits until user space closes it");
                 }

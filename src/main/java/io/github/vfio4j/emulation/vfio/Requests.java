@@ -23,6 +23,8 @@ final class Requests {
     static final int DEVICE_IOEVENTFD = 0x3b74;
     static final int DEVICE_FEATURE = 0x3b75;
     static final int DEVICE_BIND_IOMMUFD = 0x3b76;
+    static final int DEVICE_ATTACH_IOMMUFD_PT = 0x3b77;
+    static final int DEVICE_DETACH_IOMMUFD_PT = 0x3b78;
 
     private Requests() {
     }

@@ -53,12 +53,18 @@ final class VfioPciDriver implements Driver {
         if (match != DeviceName.MATCH) {
             return match;
         }
-        int error = checkToken(text.token());
+        int error = matchToken(text.token());
         return error != 0 ? error : DeviceName.MATCH;
     }
 
-    /** The token rule, at every opening and not only the first (semantics §D.4). */
-    private int checkToken(byte @Nullable [] given) {
+    @Override
+    public boolean hasTokenRule() {
+        return true;
+    }
+
+    /** At every opening, and not only the first. */
+    @Override
+    public int matchToken(byte @Nullable [] given) {
         PfToken ofPhysicalFunction = tokenOfPhysicalFunction();
         if (ofPhysicalFunction != null) {
             return ofPhysicalFunction.openVirtualFunction(given);
