@@ -44,11 +44,12 @@ record Program(EmulatedKernel kernel, EmulatedProcess process) {
     static final int TYPE1V2 = 3;
 
     private static final Map<Long, String> ERRNO = Map.ofEntries(Map.entry(1L, "EPERM"), Map.entry(2L, "ENOENT"),
-            Map.entry(4L, "EINTR"), Map.entry(5L, "EIO"), Map.entry(9L, "EBADF"), Map.entry(11L, "EAGAIN"),
-            Map.entry(12L, "ENOMEM"), Map.entry(13L, "EACCES"), Map.entry(14L, "EFAULT"), Map.entry(16L, "EBUSY"),
-            Map.entry(17L, "EEXIST"), Map.entry(19L, "ENODEV"), Map.entry(22L, "EINVAL"), Map.entry(24L, "EMFILE"),
-            Map.entry(25L, "ENOTTY"), Map.entry(28L, "ENOSPC"), Map.entry(29L, "ESPIPE"), Map.entry(34L, "ERANGE"),
-            Map.entry(75L, "EOVERFLOW"), Map.entry(77L, "EBADFD"), Map.entry(95L, "EOPNOTSUPP"));
+            Map.entry(4L, "EINTR"), Map.entry(5L, "EIO"), Map.entry(7L, "E2BIG"), Map.entry(9L, "EBADF"),
+            Map.entry(11L, "EAGAIN"), Map.entry(12L, "ENOMEM"), Map.entry(13L, "EACCES"), Map.entry(14L, "EFAULT"),
+            Map.entry(16L, "EBUSY"), Map.entry(17L, "EEXIST"), Map.entry(19L, "ENODEV"), Map.entry(22L, "EINVAL"),
+            Map.entry(24L, "EMFILE"), Map.entry(25L, "ENOTTY"), Map.entry(28L, "ENOSPC"), Map.entry(29L, "ESPIPE"),
+            Map.entry(34L, "ERANGE"), Map.entry(75L, "EOVERFLOW"), Map.entry(77L, "EBADFD"),
+            Map.entry(95L, "EOPNOTSUPP"));
 
     /** The machine of the constants above. */
     static EmulatedKernel.Builder machine(KernelProfile profile) {

@@ -29,6 +29,21 @@ final class Tables {
         return KERNELS.stream().skip(1);
     }
 
+    /** The kernels that can have devices with files of their own, built so. */
+    static Stream<KernelProfile> cdevKernels() {
+        return KERNELS.stream().skip(2).map(KernelProfile::withCdev);
+    }
+
+    /** Rows whose last two cells are the answers of those: the kernel, the other cells, its answer. */
+    static Stream<Arguments> byCdevKernel(String table) {
+        List<KernelProfile> kernels = cdevKernels().toList();
+        return IntStream.range(0, kernels.size()).boxed().flatMap(column -> rows(table).map(row -> {
+            int inputs = row.size() - kernels.size();
+            Stream<String> cells = Stream.concat(row.subList(0, inputs).stream(), Stream.of(row.get(inputs + column)));
+            return arguments(kernels.get(column), cells.toList());
+        }));
+    }
+
     /** Every row on every kernel: the kernel, then the cells. */
     static Stream<Arguments> onEveryKernel(String table) {
         return KERNELS.stream().flatMap(kernel -> rows(table).map(row -> arguments(kernel, row)));
