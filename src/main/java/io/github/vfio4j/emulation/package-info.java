@@ -2,8 +2,8 @@
  * A Linux kernel with VFIO in this JVM, for tests without hardware. Always asked for by name, never a fallback.
  *
  * <p>
- * Inside: {@code fs} has descriptors and open files, {@code vfio} containers, groups and devices, {@code feature} the
- * dispatch of VFIO_DEVICE_FEATURE and one class for each feature. They follow the order of checks of the kernel; what
+ * Inside: {@code fs} has descriptors and open files, {@code vfio} containers, groups and devices, {@code iommu} and
+ * {@code iommufd} what is between devices and memory, {@code feature} the dispatch of VFIO_DEVICE_FEATURE and one class for each feature. They follow the order of checks of the kernel; what
  * differs between kernels is in {@link io.github.vfio4j.emulation.KernelProfile}.
  */
 @NullMarked

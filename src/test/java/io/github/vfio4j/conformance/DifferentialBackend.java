@@ -1,5 +1,8 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_DETACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
@@ -34,6 +37,7 @@ final class DifferentialBackend implements IoctlBackend {
 
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
+    private static final int IOMMU_DESTROY = 0x3b80;
 
     private final IoctlBackend real;
     private final IoctlBackend emulated;
@@ -157,6 +161,9 @@ final class DifferentialBackend implements IoctlBackend {
             return new long[]{0};
         }
         long size = argument.byteSize();
+        if (request == VFIO_DEVICE_BIND_IOMMUFD() && size >= 12) {
+            return new long[]{8};
+        }
         int flags = size < 8 ? 0 : argument.get(ValueLayout.JAVA_INT_UNALIGNED, 4);
         if (request == VFIO_DEVICE_SET_IRQS() && (flags & VFIO_IRQ_SET_DATA_EVENTFD()) != 0) {
             return LongStream.iterate(IRQ_SET_DATA, at -> at + Integer.BYTES <= size, at -> at + Integer.BYTES)
@@ -178,7 +185,9 @@ final class DifferentialBackend implements IoctlBackend {
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
         }
-        boolean isInformative = request == VFIO_IOMMU_MAP_DMA() || request == VFIO_IOMMU_UNMAP_DMA()
+        boolean isInformative = request >= IOMMU_DESTROY || request == VFIO_IOMMU_MAP_DMA()
+                || request == VFIO_IOMMU_UNMAP_DMA() || request == VFIO_DEVICE_BIND_IOMMUFD()
+                || request == VFIO_DEVICE_ATTACH_IOMMUFD_PT() || request == VFIO_DEVICE_DETACH_IOMMUFD_PT()
                 || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());
         return isInformative ? number + words(argument) : number;
     }
@@ -231,9 +240,16 @@ final class DifferentialBackend implements IoctlBackend {
                 memory -> emulated.pwrite(translate(fd), memory, offset));
     }
 
+    /** Compares what is refused; no mapping is. */
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        throw new UnsupportedOperationException("mappings are not compared");
+    public synchronized MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+        MemorySegment mapping = real.mmap(length, protection, flags, fd, offset);
+        if (mapping.byteSize() > 0) {
+            real.munmap(mapping);
+            throw new UnsupportedOperationException("mappings are not compared");
+        }
+        compare("mmap", mapping.address(), emulated.mmap(length, protection, flags, translate(fd), offset).address());
+        return mapping;
     }
 
     @Override

@@ -74,6 +74,7 @@ final class KernelLane implements Callable<Integer> {
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
+        CdevCalls.run(machine, List.of());
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());

@@ -46,7 +46,8 @@ final class RealMachine implements Machine {
         EmulatedKernel.Builder kernel = EmulatedKernel.builder(profile).clock(System::nanoTime)
                 .iommuAddressBits(iommuAddressBits());
         try (Stream<Path> devices = Files.list(PCI_DEVICES)) {
-            devices.filter(device -> Files.exists(device.resolve("iommu_group")))
+            // In the order in which vfio-pci was bound to them, which decides on the numbers of their own files.
+            devices.sorted().filter(device -> Files.exists(device.resolve("iommu_group")))
                     .forEach(device -> kernel.pciFunction(device.getFileName().toString(), spec -> copy(device, spec)));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
