@@ -88,14 +88,12 @@ final class FileTree {
         if (group != null) {
             return root ? group.open(descriptors, fd, readable, writable) : -Errno.EACCES.code();
         }
+        if (isIommufd(path)) {
+            return root ? descriptors.install(fd, new IommufdFile(profile, readable, writable)) : -Errno.EACCES.code();
+        }
         CoreDevice device = device(path);
-        if (isIommufd(path) || device != null) {
-            return root
-                    ? descriptors.install(fd,
-                            device == null
-                                    ? new IommufdFile(profile, readable, writable)
-                                    : device.openCdev(readable, writable))
-                    : -Errno.EACCES.code();
+        if (device != null) {
+            return root ? descriptors.install(fd, device.openCdev(readable, writable)) : -Errno.EACCES.code();
         }
         Attribute attribute = attribute(path);
         if (attribute == null) {

@@ -38,19 +38,16 @@ record BindIommufd(DeviceFile file) {
         if (!group.addCdevUser()) {
             return -Errno.EBUSY.code();
         }
-        // Looked up before its turn, and given back outside the lock: that may be the end of another device's file.
-        OpenFile iommufd = call.descriptors().acquire(iommufd(bind));
+        boolean bound = false;
         try {
-            error = bind(cdev, call, bind, iommufd, argument);
+            error = bind(cdev, call, bind, argument);
+            bound = error == 0;
+            return error;
         } finally {
-            if (iommufd != null) {
-                iommufd.release();
+            if (!bound) {
+                group.removeCdevUser();
             }
         }
-        if (error != 0) {
-            group.removeCdevUser();
-        }
-        return error;
     }
 
     private boolean takesTokens() {
@@ -77,20 +74,32 @@ record BindIommufd(DeviceFile file) {
         return ExtensibleStruct.copy(argument, takesTokens() ? argsz : MIN_SIZE, bind);
     }
 
+    /** The iommufd is looked up before its turn, and given back outside the lock: that may end another device's file. */
+    private static int bind(CdevFile cdev, CallContext call, MemorySegment bind, MemorySegment argument) {
+        OpenFile iommufd = call.descriptors().acquire(iommufd(bind));
+        try {
+            synchronized (cdev.device()) {
+                return bind(cdev, call, bind, iommufd, argument);
+            }
+        } finally {
+            if (iommufd != null) {
+                iommufd.release();
+            }
+        }
+    }
+
     private static int bind(CdevFile cdev, CallContext call, MemorySegment bind, @Nullable OpenFile iommufd,
             MemorySegment argument) {
-        CoreDevice device = cdev.device();
-        synchronized (device) {
-            if (cdev.mayUseDevice()) {
-                return -Errno.EINVAL.code();
-            }
-            int error = checkToken(device.driver(), call, bind);
-            error = error != 0 ? error : open(device, iommufd, argument);
-            if (error == 0) {
-                cdev.grantUse();
-            }
-            return error;
+        if (cdev.mayUseDevice()) {
+            return -Errno.EINVAL.code();
         }
+        CoreDevice device = cdev.device();
+        int error = checkToken(device.driver(), call, bind);
+        error = error != 0 ? error : open(device, iommufd, argument);
+        if (error == 0) {
+            cdev.grantUse();
+        }
+        return error;
     }
 
     /** A kernel that takes no tokens asks for none either. */
