@@ -228,7 +228,7 @@ public final class EmulatedKernel {
 
         /**
          * Adds a device on the CDX bus, bound to vfio-cdx, in an IOMMU group of its own. It has feature 10, BUS_MASTER, from
-         * Linux 6.12 on. (On a kernel that is configured with IOMMUFD, vfio-cdx registers no devices.)
+         * Linux 6.12 on.
          *
          * @param name
          *            for example {@code cdx-00:00}
@@ -236,9 +236,14 @@ public final class EmulatedKernel {
          *            makes the bus controller that the device is behind, once for each kernel
          * @return this builder
          * @throws IllegalArgumentException
-         *             if there is a device of that name already
+         *             if there is a device of that name already, or the kernel is one with IOMMUFD, on which vfio-cdx
+         *             registers no devices
          */
         public Builder cdxDevice(String name, Supplier<? extends BusController> controller) {
+            if (profile.hasIommufd()) {
+                throw new IllegalArgumentException(
+                        "vfio-cdx registers no devices on a kernel with IOMMUFD; use a profile without");
+            }
             if (cdxDevices.putIfAbsent(name, controller) != null) {
                 throw new IllegalArgumentException("There are two devices " + name + " on the CDX bus; name each anew");
             }
