@@ -43,17 +43,38 @@ need_command() {
     shift
     command -v "$command" > /dev/null && return
     [[ $# -gt 0 ]] || die "'$command' is needed and not on PATH"
+    install_packages "'$command'" "$@"
+    command -v "$command" > /dev/null || die "'$command' is still not on PATH after installing $*"
+}
+
+# need_header HEADER PACKAGE…: the same for a header that the C compiler has to find, for example gelf.h.
+need_header() {
+    local header="$1"
+    shift
+    has_header "$header" && return
+    install_packages "the header $header" "$@"
+    has_header "$header" || die "the header $header is still not there after installing $*"
+}
+
+# has_header HEADER: whether the C compiler finds it.
+has_header() {
+    printf '#include <%s>\n' "$1" | cc -E -x c -o /dev/null - 2> /dev/null
+}
+
+# install_packages WHAT PACKAGE…: the part of the two above that changes a CI machine.
+install_packages() {
+    local what="$1"
+    shift
     if [[ -n "${CI:-}" && "$(id -u)" == 0 ]] && command -v apt-get > /dev/null; then
-        note "installing $* for '$command'"
+        note "installing $* for $what"
         # The lock timeout is for machines on which another job installs packages at the same time.
         if ! { apt-get -q -o DPkg::Lock::Timeout=600 update \
                 && DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 \
                     install --no-install-recommends "$@"; } >&2; then
-            die "'$command' is needed and installing $* failed"
+            die "$what is needed and installing $* failed"
         fi
-        command -v "$command" > /dev/null || die "'$command' is still not on PATH after installing $*"
     else
-        die "'$command' is needed: install it, on Debian and Ubuntu with: apt-get install $*"
+        die "$what is needed: install it, on Debian and Ubuntu with: apt-get install $*"
     fi
 }
 

@@ -5,13 +5,13 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.cli.Main;
-import io.github.vfio4j.emulation.KernelProfile;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
@@ -33,7 +33,7 @@ final class KernelLane implements Callable<Integer> {
 
     @Option(names = "--profile", required = true, description = "the emulated kernel to compare with")
     @SuppressWarnings("NullAway.Init") // picocli injects it
-    private KernelProfile profile;
+    private LaneKernel kernel;
 
     @Option(names = "--pf", required = true, description = "an SR-IOV physical function on vfio-pci")
     @SuppressWarnings("NullAway.Init") // picocli injects it
@@ -46,6 +46,15 @@ final class KernelLane implements Callable<Integer> {
     @Option(names = "--unbound", required = true, description = "a function without a driver")
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private PciAddress unboundFunction;
+
+    @Option(names = "--mtty", description = "a mediated device of the sample driver mtty, with one port")
+    private @Nullable UUID mtty;
+
+    @Option(names = "--mtty-2", description = "the same with two ports")
+    private @Nullable UUID mttyWithTwoPorts;
+
+    @Option(names = "--mdpy", description = "a mediated device of the sample driver mdpy")
+    private @Nullable UUID mdpy;
 
     @Option(names = "--newer-kernel", description = "release of a kernel that no profile is for: differences are listed only")
     private @Nullable String newerKernel;
@@ -60,28 +69,30 @@ final class KernelLane implements Callable<Integer> {
     public static void main(String[] arguments) {
         // The guest's output is the comparison, not the log.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
-        System.exit(new CommandLine(new KernelLane()).registerConverter(KernelProfile.class, KernelProfile::of)
+        System.exit(new CommandLine(new KernelLane()).registerConverter(LaneKernel.class, LaneKernel::of)
                 .registerConverter(PciAddress.class, PciAddress::parse).execute(arguments));
     }
 
     @Override
     public Integer call() throws IOException {
-        out.println("Kernel " + System.getProperty("os.version") + ", compared with the emulated " + profile);
+        out.println("Kernel " + System.getProperty("os.version") + ", compared with the emulated " + kernel.profile());
         demo();
         compareFeatures(physicalFunction, "0000:01:00.0");
         compareFeatures(plainFunction, "0000:02:00.0");
-        RealMachine machine = new RealMachine(profile, List.of(physicalFunction, plainFunction, unboundFunction));
+        RealMachine machine = new RealMachine(kernel.profile(),
+                List.of(physicalFunction, plainFunction, unboundFunction));
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
         CdevCalls.run(machine, List.of());
+        MediatedDevices.run(machine, mtty, mttyWithTwoPorts, mdpy);
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());
         divergences.forEach(out::println);
         failures.forEach(out::println);
-        out.println("kernel " + profile.version() + ": " + machine.comparison().calls() + " calls, "
-                + divergences.size() + " divergences");
+        out.println("kernel " + kernel + ": " + machine.comparison().calls() + " calls, " + divergences.size()
+                + " divergences");
         if (newerKernel != null) {
             return 0;
         }
@@ -98,8 +109,8 @@ final class KernelLane implements Callable<Integer> {
     private void compareFeatures(PciAddress device, String emulatedDevice) throws IOException {
         Main.run(out, out, "features", device.toString());
         List<String> real = featureTable("features", device.toString(), "--json");
-        List<String> emulated = featureTable("features", emulatedDevice, "--emulated", "--kernel", profile.version(),
-                "--json");
+        List<String> emulated = featureTable("features", emulatedDevice, "--emulated", "--kernel",
+                kernel.profile().version(), "--json");
         if (real.isEmpty() || !real.equals(emulated)) {
             failures.add("the features of " + device + " differ: " + real + ", emulated " + emulated);
         }

@@ -52,6 +52,7 @@ final class RealMachine implements Machine {
         } catch (IOException e) {
             throw new UncheckedIOException(e);
         }
+        MediatedDevices.copyTo(kernel);
         return kernel.build();
     }
 
