@@ -6,6 +6,8 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_DETACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_SET;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_INFO;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
@@ -48,6 +50,11 @@ final class DifferentialBackend implements IoctlBackend {
     DifferentialBackend(IoctlBackend real, IoctlBackend emulated) {
         this.real = real;
         this.emulated = emulated;
+    }
+
+    /** Both, to do something on each that is not to be compared. */
+    List<IoctlBackend> kernels() {
+        return List.of(real, emulated);
     }
 
     /** How many calls have been compared. */
@@ -117,6 +124,9 @@ final class DifferentialBackend implements IoctlBackend {
             List<MemorySegment> pointeesAfter = copies(arena, pointees);
             restore(pointeesBefore, pointees);
             int emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
+            if (realResult == 0 && emulatedResult == 0) {
+                adoptDescriptor(request, argument, copy);
+            }
             String emulatedBytes = KernelFact.changes(emulatedBefore, copy) + changes(pointeesBefore, pointees);
             restore(pointeesAfter, pointees);
             if (realResult > 0 && emulatedResult > 0 && request != 0x3b65) {
@@ -172,6 +182,21 @@ final class DifferentialBackend implements IoctlBackend {
         boolean wakeup = request == VFIO_DEVICE_FEATURE() && size >= 12
                 && (flags & VFIO_DEVICE_FEATURE_MASK()) == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP();
         return wakeup ? new long[]{8} : new long[0];
+    }
+
+    /** A descriptor that a call has written into its argument: alike if both kernels have. */
+    private void adoptDescriptor(long request, MemorySegment argument, MemorySegment copy) {
+        boolean stateSet = request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 16
+                && argument.get(ValueLayout.JAVA_INT_UNALIGNED,
+                        4) == (VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE() | VFIO_DEVICE_FEATURE_SET());
+        if (stateSet) {
+            int realFd = argument.get(ValueLayout.JAVA_INT, 12);
+            int emulatedFd = copy.get(ValueLayout.JAVA_INT, 12);
+            if (realFd >= 0 && emulatedFd >= 0) {
+                descriptors.put(realFd, emulatedFd);
+                copy.set(ValueLayout.JAVA_INT, 12, realFd);
+            }
+        }
     }
 
     /** The call in words that hold no token: the header of a feature request, the name of a device. */

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.VfioException;
 import io.github.vfio4j.cli.Main;
 import java.io.IOException;
 import java.io.PrintWriter;
@@ -11,7 +12,6 @@ import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.UUID;
 import java.util.concurrent.Callable;
 import org.jspecify.annotations.Nullable;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
@@ -21,6 +21,7 @@ import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
 import org.junit.platform.launcher.core.LauncherFactory;
 import org.junit.platform.launcher.listeners.SummaryGeneratingListener;
 import picocli.CommandLine;
+import picocli.CommandLine.ArgGroup;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
@@ -47,14 +48,8 @@ final class KernelLane implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private PciAddress unboundFunction;
 
-    @Option(names = "--mtty", description = "a mediated device of the sample driver mtty, with one port")
-    private @Nullable UUID mtty;
-
-    @Option(names = "--mtty-2", description = "the same with two ports")
-    private @Nullable UUID mttyWithTwoPorts;
-
-    @Option(names = "--mdpy", description = "a mediated device of the sample driver mdpy")
-    private @Nullable UUID mdpy;
+    @ArgGroup(exclusive = false)
+    private @Nullable MediatedDeviceCalls mediatedDevices;
 
     @Option(names = "--newer-kernel", description = "release of a kernel that no profile is for: differences are listed only")
     private @Nullable String newerKernel;
@@ -74,7 +69,7 @@ final class KernelLane implements Callable<Integer> {
     }
 
     @Override
-    public Integer call() throws IOException {
+    public Integer call() throws IOException, VfioException {
         out.println("Kernel " + System.getProperty("os.version") + ", compared with the emulated " + kernel.profile());
         demo();
         compareFeatures(physicalFunction, "0000:01:00.0");
@@ -85,7 +80,9 @@ final class KernelLane implements Callable<Integer> {
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
         CdevCalls.run(machine, List.of());
-        MediatedDevices.run(machine, mtty, mttyWithTwoPorts, mdpy);
+        if (mediatedDevices != null) {
+            mediatedDevices.run(machine.backend(), machine.comparison().kernels());
+        }
         runTests(machine);
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());

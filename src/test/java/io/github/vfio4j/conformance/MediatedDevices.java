@@ -3,13 +3,11 @@ package io.github.vfio4j.conformance;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.UUID;
 import java.util.stream.Stream;
-import org.jspecify.annotations.Nullable;
 
 /** The mediated devices of the machine this runs on. */
 final class MediatedDevices {
@@ -29,15 +27,6 @@ final class MediatedDevices {
                     .forEach(device -> copy(device, kernel));
         } catch (IOException e) {
             throw new UncheckedIOException(e);
-        }
-    }
-
-    /** What is called on them; none on a kernel without. */
-    static void run(Machine machine, @Nullable UUID mtty, @Nullable UUID mttyWithTwoPorts, @Nullable UUID mdpy) {
-        for (UUID device : new UUID[]{mtty, mttyWithTwoPorts, mdpy}) {
-            if (device != null) {
-                machine.backend().readlink(DEVICES + "/" + device + "/iommu_group", Arena.ofAuto().allocate(256));
-            }
         }
     }
 
