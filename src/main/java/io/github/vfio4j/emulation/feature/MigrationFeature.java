@@ -1,6 +1,5 @@
 package io.github.vfio4j.emulation.feature;
 
-import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import java.lang.foreign.MemorySegment;
@@ -23,10 +22,6 @@ record MigrationFeature(Migration migration) implements DeviceFeature {
         if (check != FeatureCheck.CARRY_ON) {
             return check;
         }
-        if (!UserMemory.mapped(argument, DATA, DATA_SIZE)) {
-            return -Errno.EFAULT.code();
-        }
-        UserMemory.putLong(argument, DATA, migration.flags());
-        return 0;
+        return UserMemory.copyLong(argument, DATA, migration.flags());
     }
 }

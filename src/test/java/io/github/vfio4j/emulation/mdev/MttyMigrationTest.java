@@ -27,6 +27,7 @@ import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -204,6 +205,17 @@ class MttyMigrationTest {
         MemorySegment argument = feature(9 | 1 << 16, 8);
         assertThat(send(argument)).isZero();
         assertThat(argument.get(JAVA_LONG, 8)).isEqualTo(savedState().length).isEqualTo(60);
+    }
+
+    @ParameterizedTest
+    @CsvSource({"1, 8, ''", "1, 9, 07", "1, 12, 07000000", "1, 15, 07000000000000", "9, 12, 3c000000",
+            "9, 15, 3c000000000000"})
+    void anAnswerThatFindsTooLittleMemoryFillsWhatThereIs(int index, int mapped, String written) {
+        MemorySegment argument = feature(index | 1 << 16, 8);
+        argument.asSlice(8).fill((byte) 0x55);
+        assertThat(send(argument.asSlice(0, mapped))).isEqualTo(-Errno.EFAULT.code());
+        assertThat(HexFormat.of().formatHex(argument.asSlice(8).toArray(JAVA_BYTE)))
+                .isEqualTo(written + "55".repeat(16 - mapped));
     }
 
     @Test
