@@ -45,6 +45,8 @@ final class MediatedDeviceCalls {
      *            every kernel behind that
      */
     void run(IoctlBackend backend, List<IoctlBackend> kernels) throws VfioException {
+        // A container without an IOMMU behind it.
+        Type1Calls.run(backend, MediatedDevice.groupPath(backend, mdpy));
         try (MediatedDevice device = new MediatedDevice(backend, mdpy)) {
             around(device, mdpy);
             FaultyCalls.withoutMemory(device);

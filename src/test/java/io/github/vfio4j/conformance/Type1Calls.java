@@ -8,7 +8,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
 
-import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
@@ -45,15 +44,20 @@ final class Type1Calls {
     }
 
     static void run(Machine machine) {
+        IoctlBackend backend = machine.backend();
+        run(backend, "/dev/vfio/" + Vfio.using(backend).pciDevice(machine.plainFunction()).iommuGroup().orElseThrow());
+    }
+
+    /** With the group of this path in the container. */
+    static void run(IoctlBackend backend, String group) {
         try (Arena arena = Arena.ofConfined()) {
-            Type1Calls calls = new Type1Calls(machine.backend(), arena);
-            calls.on(machine.plainFunction(), V1);
-            calls.on(machine.plainFunction(), V2);
+            Type1Calls calls = new Type1Calls(backend, arena);
+            calls.on(group, V1);
+            calls.on(group, V2);
         }
     }
 
-    private void on(PciAddress address, int type) {
-        String path = "/dev/vfio/" + Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow();
+    private void on(String path, int type) {
         container = backend.open("/dev/vfio/vfio", Fcntl.O_RDWR);
         int group = backend.open(path, Fcntl.O_RDWR);
         MemorySegment fd = arena.allocateFrom(ValueLayout.JAVA_INT, container);
