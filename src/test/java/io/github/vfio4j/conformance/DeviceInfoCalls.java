@@ -98,7 +98,14 @@ final class DeviceInfoCalls {
             backend.close(device);
             backend.close(group);
             backend.close(container);
+            calls.close();
+            again.close();
         }
+    }
+
+    private void close() {
+        backend.close(eventfd);
+        backend.close(other);
     }
 
     private void ask(int request, int argsz, int index, int size) {

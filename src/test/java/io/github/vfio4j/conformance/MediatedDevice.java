@@ -31,20 +31,20 @@ final class MediatedDevice implements AutoCloseable {
         this.backend = backend;
         this.uuid = uuid;
         container = backend.open("/dev/vfio/vfio", Fcntl.O_RDWR);
-        group = backend.open(groupPath(backend, uuid), Fcntl.O_RDWR);
+        group = backend.open("/dev/vfio/" + group(backend, uuid), Fcntl.O_RDWR);
         backend.ioctl(group, VFIO_GROUP_SET_CONTAINER(), arena.allocateFrom(ValueLayout.JAVA_INT, container));
         backend.ioctl(container, VFIO_SET_IOMMU(), MemorySegment.ofAddress(VFIO_TYPE1v2_IOMMU()));
         fd = openAgain();
     }
 
-    /** The file of the device's group. */
-    static String groupPath(IoctlBackend backend, UUID uuid) {
+    /** The number of the device's group. */
+    static int group(IoctlBackend backend, UUID uuid) {
         try (Arena call = Arena.ofConfined()) {
             MemorySegment target = call.allocate(256);
             long length = backend.readlink("/sys/bus/mdev/devices/" + uuid + "/iommu_group", target);
             byte[] path = target.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
             String text = new String(path, StandardCharsets.US_ASCII);
-            return "/dev/vfio/" + text.substring(text.lastIndexOf('/') + 1);
+            return Integer.parseInt(text.substring(text.lastIndexOf('/') + 1));
         }
     }
 

@@ -46,7 +46,10 @@ final class MediatedDeviceCalls {
      */
     void run(IoctlBackend backend, List<IoctlBackend> kernels) throws VfioException {
         // A container without an IOMMU behind it.
-        Type1Calls.run(backend, MediatedDevice.groupPath(backend, mdpy));
+        Type1Calls.run(backend, "/dev/vfio/" + MediatedDevice.group(backend, mdpy));
+        for (UUID device : new UUID[]{mtty, mttyWithTwoPorts, mdpy}) {
+            DeviceInfoCalls.run(backend, MediatedDevice.group(backend, device), device.toString());
+        }
         try (MediatedDevice device = new MediatedDevice(backend, mdpy)) {
             around(device, mdpy);
             FaultyCalls.withoutMemory(device);
