@@ -79,7 +79,7 @@ final class KernelLane implements Callable<Integer> {
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
-        CdevCalls.run(machine, List.of());
+        CdevCalls.run(machine, mediatedDevices == null ? List.of() : mediatedDevices.names());
         if (mediatedDevices != null) {
             mediatedDevices.run(machine.backend(), machine.comparison().kernels());
         }

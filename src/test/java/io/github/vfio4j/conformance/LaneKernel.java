@@ -17,7 +17,7 @@ record LaneKernel(String name, KernelProfile profile) {
     /** The kernel of a name. */
     static LaneKernel of(String name) {
         return name.startsWith(FULL)
-                ? new LaneKernel(name, KernelProfile.of(name.substring(FULL.length())).withIommufdDriver())
+                ? new LaneKernel(name, KernelProfile.of(name.substring(FULL.length())).withIommufdDriver().withCdev())
                 : new LaneKernel(name, KernelProfile.of(name));
     }
 

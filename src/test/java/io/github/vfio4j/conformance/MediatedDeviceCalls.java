@@ -36,6 +36,11 @@ final class MediatedDeviceCalls {
         this.mdpy = mdpy;
     }
 
+    /** What the kernel calls them. */
+    List<UUID> names() {
+        return List.of(mtty, mttyWithTwoPorts, mdpy);
+    }
+
     /**
      * Makes the calls.
      *
@@ -47,7 +52,7 @@ final class MediatedDeviceCalls {
     void run(IoctlBackend backend, List<IoctlBackend> kernels) throws VfioException {
         // A container without an IOMMU behind it.
         Type1Calls.run(backend, "/dev/vfio/" + MediatedDevice.group(backend, mdpy));
-        for (UUID device : new UUID[]{mtty, mttyWithTwoPorts, mdpy}) {
+        for (UUID device : names()) {
             DeviceInfoCalls.run(backend, MediatedDevice.group(backend, device), device.toString());
         }
         try (MediatedDevice device = new MediatedDevice(backend, mdpy)) {
