@@ -11,6 +11,7 @@ module io.github.vfio4j {
     exports io.github.vfio4j.backend;
     exports io.github.vfio4j.emulation;
     exports io.github.vfio4j.emulation.device;
+    exports io.github.vfio4j.trace;
 
     opens io.github.vfio4j.cli to
             info.picocli;

@@ -46,8 +46,8 @@ class ArchitectureTest {
 
     @Test
     void theEmulationIsReachedOnlyByName() {
-        noClasses().that().resideOutsideOfPackages("..emulation..", "..cli..").should().dependOnClassesThat()
-                .resideInAPackage("..emulation..").check(MAIN);
+        noClasses().that().resideOutsideOfPackages("..emulation..", "..trace..", "..cli..").should()
+                .dependOnClassesThat().resideInAPackage("..emulation..").check(MAIN);
     }
 
     @Test
@@ -74,9 +74,11 @@ class ArchitectureTest {
     }
 
     @Test
-    void picocliAndJacksonServeTheCommandLineOnly() {
+    void picocliAndJacksonServeTheCommandLineAndTranscriptsOnly() {
         noClasses().that().resideOutsideOfPackage("..cli..").should().dependOnClassesThat()
-                .resideInAnyPackage("picocli..", "com.fasterxml..").check(MAIN);
+                .resideInAPackage("picocli..").check(MAIN);
+        noClasses().that().resideOutsideOfPackages("..cli..", "..trace..").should().dependOnClassesThat()
+                .resideInAPackage("com.fasterxml..").check(MAIN);
     }
 
     @Test
@@ -95,7 +97,7 @@ class ArchitectureTest {
     void classesOfTheLibraryAreFinalOrMeantToBeImplemented() {
         classes().that().arePublic().and().areNotInterfaces().and().areNotEnums().and()
                 .resideInAnyPackage("io.github.vfio4j", "io.github.vfio4j.feature", "..migration", "..backend",
-                        "..emulation", "..emulation.device")
+                        "..emulation", "..emulation.device", "..trace")
                 .should().haveModifier(com.tngtech.archunit.core.domain.JavaModifier.FINAL).check(MAIN);
     }
 }

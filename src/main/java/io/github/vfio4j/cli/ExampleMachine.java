@@ -1,8 +1,9 @@
 package io.github.vfio4j.cli;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.trace.Environment;
+import io.github.vfio4j.trace.TranscriptException;
 
 /** The machine on which the command line shows the emulated kernel: one function of each kind. */
 final class ExampleMachine {
@@ -17,12 +18,21 @@ final class ExampleMachine {
     private ExampleMachine() {
     }
 
-    static EmulatedKernel boot(KernelProfile profile) {
-        return EmulatedKernel.builder(profile)
-                .pciFunction("0000:01:00.0", function -> function.group(4).sriov(2).memoryBar(0, 16384))
-                .pciFunction("0000:02:00.0", function -> function.group(5).memoryBar(0, 4096))
-                .pciFunction("0000:03:00.0", function -> function.group(6).driver("nvme").sriov(1).memoryBar(0, 16384)
-                        .virtualFunctions(1, "vfio-pci"))
-                .build();
+    static Environment of(KernelProfile profile) {
+        try {
+            return Environment.parse("""
+                    {"transcript":1,"kernel":"%s","release":"emulated %s",\
+                    "options":{"iommufd":false,"cdev":false,"iommufdDriver":false,"dmaBuf":true},"devices":[\
+                    {"kind":"pci","name":"0000:01:00.0","group":4,"driver":"vfio-pci","sriov":{"totalVfs":2},\
+                    "bars":[{"index":0,"size":16384,"kind":"memory"}]},\
+                    {"kind":"pci","name":"0000:02:00.0","group":5,"driver":"vfio-pci",\
+                    "bars":[{"index":0,"size":4096,"kind":"memory"}]},\
+                    {"kind":"pci","name":"0000:03:00.0","group":6,"driver":"nvme","sriov":{"totalVfs":1,"numVfs":1},\
+                    "bars":[{"index":0,"size":16384,"kind":"memory"}]},\
+                    {"kind":"pci","name":"0000:03:00.1","group":7,"driver":"vfio-pci",\
+                    "virtualFunctionOf":"0000:03:00.0"}]}""".formatted(profile.version(), profile));
+        } catch (TranscriptException e) {
+            throw new AssertionError("the example is well-formed", e);
+        }
     }
 }

@@ -14,6 +14,7 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureOperation;
 import io.github.vfio4j.feature.FeatureSupport;
+import io.github.vfio4j.trace.Environment;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
@@ -61,19 +62,20 @@ final class FeaturesCommand implements Callable<Integer> {
         if (profile != null && !emulated) {
             throw new ParameterException(spec.commandLine(), "--kernel chooses what to emulate: add --emulated");
         }
-        EmulatedKernel machine = emulated
-                ? ExampleMachine.boot(profile == null ? KernelProfile.LINUX_7_2 : profile)
-                : null;
-        if (machine != null && !machine.pciFunctions().contains(device)) {
+        Environment machine = emulated ? ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile) : null;
+        EmulatedKernel kernel = machine == null ? null : machine.boot();
+        if (kernel != null && !kernel.pciFunctions().contains(device)) {
             throw new VfioException("open " + device, Errno.ENODEV,
                     "The emulated machine has " + ExampleMachine.DEVICES);
         }
         VfToken given = token == null ? null : token.read(spec);
-        IoctlBackend backend = machine == null ? Main.realKernel(spec) : machine.newProcess();
+        IoctlBackend backend = machine == null || kernel == null
+                ? Main.realKernel(spec)
+                : Main.emulatedKernel(spec, machine, kernel);
         List<FeatureSupport> features = probe(Vfio.using(backend), given);
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
-            printJson(out, machine == null ? System.getProperty("os.version") : machine.profile().version(), features);
+            printJson(out, kernel == null ? System.getProperty("os.version") : kernel.profile().version(), features);
         } else {
             printTable(out, backend, features);
         }

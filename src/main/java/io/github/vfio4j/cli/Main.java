@@ -5,10 +5,13 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.NativeBackend;
+import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.trace.Environment;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -23,9 +26,10 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code vfio4j}. */
 @Command(name = "vfio4j", mixinStandardHelpOptions = true, version = "vfio4j 0.1.0-SNAPSHOT", description = "Linux VFIO device features from the command line, on the real kernel or an emulated one.", subcommands = {
-        DemoCommand.class, FeaturesCommand.class,
-        TokenCommand.class}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:done", "1:the kernel refused",
-                "2:bad usage: an option, an address, a token or its file",
+        DemoCommand.class, FeaturesCommand.class, RecordCommand.class, ReplayCommand.class,
+        TokenCommand.class}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:done",
+                "1:the kernel refused, or answered otherwise than a transcript says",
+                "2:bad usage: an option, an address, a token or its file, a transcript",
                 "3:not available here: no VFIO, no such device, not bound to vfio-pci, group in use or not viable",
                 "4:no permission: for a file, or by the VF token"})
 public final class Main {
@@ -50,10 +54,19 @@ public final class Main {
 
     private final Supplier<? extends IoctlBackend> realKernel;
     private final InputStream stdin;
+    private final Observer observer;
 
-    private Main(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
+    /** Something in front of every kernel that a command uses. */
+    interface Observer {
+
+        /** In front of a kernel on a machine. */
+        IoctlBackend observe(IoctlBackend kernel, Supplier<Environment> machine);
+    }
+
+    private Main(Supplier<? extends IoctlBackend> realKernel, InputStream stdin, Observer observer) {
         this.realKernel = realKernel;
         this.stdin = stdin;
+        this.observer = observer;
     }
 
     /**
@@ -93,16 +106,35 @@ public final class Main {
      *            standard input
      */
     static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
+        return commandLine(new Main(realKernel, stdin, (kernel, machine) -> kernel));
+    }
+
+    private static CommandLine commandLine(Main main) {
         // A file of arguments would be quoted in messages, and the only files there are here hold tokens.
-        return new CommandLine(new Main(realKernel, stdin)).setExpandAtFiles(false)
+        CommandLine commandLine = new CommandLine(main).setExpandAtFiles(false)
                 .registerConverter(PciAddress.class, argument(PciAddress::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
+        // What stands behind the name of the recorded command is that command's.
+        Objects.requireNonNull(commandLine.getSubcommands().get("record")).setStopAtPositional(true);
+        return commandLine;
+    }
+
+    /** The command line once more, for a command that runs another one and looks at what it asks of the kernel. */
+    static CommandLine observedCommandLine(CommandSpec command, Observer observer) {
+        Main root = root(command);
+        return commandLine(new Main(root.realKernel, root.stdin, observer));
     }
 
     /** The real kernel, for a command below this one. */
     static IoctlBackend realKernel(CommandSpec command) {
-        return root(command).realKernel.get();
+        Main root = root(command);
+        return root.observer.observe(root.realKernel.get(), Environment::ofThisMachine);
+    }
+
+    /** A process on an emulated machine, for a command below this one. */
+    static IoctlBackend emulatedKernel(CommandSpec command, Environment machine, EmulatedKernel kernel) {
+        return root(command).observer.observe(kernel.newProcess(), () -> machine);
     }
 
     /** Standard input, for a command below this one. */

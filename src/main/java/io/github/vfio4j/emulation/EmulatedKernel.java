@@ -50,6 +50,7 @@ public final class EmulatedKernel {
     private final int descriptorLimit;
     private final AtomicLong manualNanos = new AtomicLong();
     private final boolean manualClock;
+    private final LongSupplier clock;
 
     private EmulatedKernel(Builder builder) {
         profile = builder.profile;
@@ -57,11 +58,12 @@ public final class EmulatedKernel {
         manualClock = builder.clock == null;
         IommuGroups groups = new IommuGroups(profile);
         VfioDevices devices = new VfioDevices();
-        bus = new PciBus(profile, groups, devices, builder.clock == null ? manualNanos::get : builder.clock);
+        clock = builder.clock == null ? manualNanos::get : builder.clock;
+        bus = new PciBus(profile, groups, devices, clock);
         builder.functions.forEach(this::add);
         Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
-        builder.mdevs.forEach((uuid, driver) -> mdevs.put(uuid,
-                MdevDevice.create(driver.get(), groups.join(IommuGroups.NEW), devices)));
+        builder.mdevs.forEach((uuid, mdev) -> mdevs.put(uuid,
+                MdevDevice.create(mdev.driver().get(), groups.join(mdev.group()), devices)));
         Map<String, CdxDevice> cdxDevices = new LinkedHashMap<>();
         builder.cdxDevices.forEach((name, controller) -> cdxDevices.put(name, CdxDevice
                 .create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW), devices)));
@@ -137,6 +139,15 @@ public final class EmulatedKernel {
         manualNanos.addAndGet(time.toNanos());
     }
 
+    /**
+     * The clock of the devices.
+     *
+     * @return nanoseconds from any start
+     */
+    public long nanoTime() {
+        return clock.getAsLong();
+    }
+
     /** The kernel in words, for example {@code emulated Linux 7.2}. */
     @Override
     public String toString() {
@@ -148,11 +159,15 @@ public final class EmulatedKernel {
 
         private final KernelProfile profile;
         private final Map<PciAddress, PciFunctionSpec> functions = new LinkedHashMap<>();
-        private final Map<UUID, Supplier<Driver>> mdevs = new LinkedHashMap<>();
+        private final Map<UUID, Mdev> mdevs = new LinkedHashMap<>();
         private final Map<String, Supplier<? extends BusController>> cdxDevices = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
         private int iommuAddressBits = 39;
         private @Nullable LongSupplier clock;
+
+        /** A mediated device to be, and the number of its group. */
+        private record Mdev(Supplier<Driver> driver, int group) {
+        }
 
         private Builder(KernelProfile profile) {
             this.profile = profile;
@@ -191,10 +206,27 @@ public final class EmulatedKernel {
          *             if it has another number of ports, or there is a mediated device of that name already
          */
         public Builder mtty(UUID uuid, int ports) {
+            return mtty(uuid, ports, IommuGroups.NEW);
+        }
+
+        /**
+         * As {@link #mtty(UUID, int)}, in an IOMMU group that is called by a number.
+         *
+         * @param uuid
+         *            its name
+         * @param ports
+         *            1 or 2
+         * @param group
+         *            the group's number, which no other device has
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if it has another number of ports, or there is a mediated device of that name already
+         */
+        public Builder mtty(UUID uuid, int ports, int group) {
             if (ports < 1 || ports > 2) {
                 throw new IllegalArgumentException("mtty has 1 port or 2, not " + ports);
             }
-            return mdev(uuid, () -> MdevDriver.mtty(profile, uuid.toString(), ports));
+            return mdev(uuid, () -> MdevDriver.mtty(profile, uuid.toString(), ports), group);
         }
 
         /**
@@ -207,7 +239,22 @@ public final class EmulatedKernel {
          *             if there is a mediated device of that name already
          */
         public Builder mdpy(UUID uuid) {
-            return mdev(uuid, () -> MdevDriver.mdpy(profile, uuid.toString()));
+            return mdpy(uuid, IommuGroups.NEW);
+        }
+
+        /**
+         * As {@link #mdpy(UUID)}, in an IOMMU group that is called by a number.
+         *
+         * @param uuid
+         *            its name
+         * @param group
+         *            the group's number, which no other device has
+         * @return this builder
+         * @throws IllegalArgumentException
+         *             if there is a mediated device of that name already
+         */
+        public Builder mdpy(UUID uuid, int group) {
+            return mdev(uuid, () -> MdevDriver.mdpy(profile, uuid.toString()), group);
         }
 
         /**
@@ -223,7 +270,7 @@ public final class EmulatedKernel {
          *             if there is a mediated device of that name already
          */
         public Builder mediatedDevice(UUID uuid, Supplier<? extends DeviceModel> model) {
-            return mdev(uuid, () -> new ModelMdevDriver(profile, uuid.toString(), model.get()));
+            return mdev(uuid, () -> new ModelMdevDriver(profile, uuid.toString(), model.get()), IommuGroups.NEW);
         }
 
         /**
@@ -250,8 +297,8 @@ public final class EmulatedKernel {
             return this;
         }
 
-        private Builder mdev(UUID uuid, Supplier<Driver> driver) {
-            if (mdevs.putIfAbsent(uuid, driver) != null) {
+        private Builder mdev(UUID uuid, Supplier<Driver> driver, int group) {
+            if (mdevs.putIfAbsent(uuid, new Mdev(driver, group)) != null) {
                 throw new IllegalArgumentException("There are two mediated devices " + uuid + "; name each anew");
             }
             return this;

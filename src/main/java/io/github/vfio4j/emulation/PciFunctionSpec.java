@@ -9,7 +9,9 @@ import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.PciInterrupts;
 import io.github.vfio4j.emulation.vfio.PciTraits;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
@@ -31,7 +33,10 @@ public final class PciFunctionSpec {
     private @Nullable PciBinding binding = PciBinding.vfioPci();
     private @Nullable PciBinding vfBinding;
     private int group = IommuGroups.NEW;
-    private PciFunction.Sriov sriov = PciFunction.Sriov.NONE;
+    private int totalVfs;
+    private int vfOffset = 1;
+    private int vfStride = 1;
+    private final Map<Integer, PciFunction.Virtual> virtualFunctions = new HashMap<>();
     private int numVfs;
     private final List<Bar> bars = new ArrayList<>();
     private boolean express = true;
@@ -115,7 +120,47 @@ public final class PciFunctionSpec {
             throw new IllegalArgumentException(
                     "An SR-IOV function can have 1 to 65535 virtual functions, not " + totalVfs);
         }
-        sriov = new PciFunction.Sriov(totalVfs, 1, 1);
+        this.totalVfs = totalVfs;
+        return this;
+    }
+
+    /**
+     * Where its virtual functions are, if not right after it.
+     *
+     * @param offset
+     *            how many functions after this one the first is, at least 1
+     * @param stride
+     *            how many functions further each next one is, at least 1
+     * @return this
+     */
+    public PciFunctionSpec virtualFunctionsAt(int offset, int stride) {
+        if (offset < 1 || stride < 1) {
+            throw new IllegalArgumentException(
+                    "A virtual function is at least 1 after the one before, not " + Math.min(offset, stride));
+        }
+        vfOffset = offset;
+        vfStride = stride;
+        return this;
+    }
+
+    /**
+     * Where a virtual function goes when there is one, now or later. Without this it gets a group of its own, and vfio-pci
+     * if its physical function has that.
+     *
+     * @param index
+     *            which, from 0 on
+     * @param groupNumber
+     *            the number of its IOMMU group
+     * @param boundTo
+     *            the driver that it will be bound to, null for none
+     * @return this
+     */
+    public PciFunctionSpec virtualFunction(int index, int groupNumber, @Nullable String boundTo) {
+        if (index < 0 || groupNumber < 0) {
+            throw new IllegalArgumentException(
+                    "Virtual functions and IOMMU groups have numbers from 0 on, not " + Math.min(index, groupNumber));
+        }
+        virtualFunctions.put(index, new PciFunction.Virtual(groupNumber, binding(boundTo)));
         return this;
     }
 
@@ -126,12 +171,12 @@ public final class PciFunctionSpec {
      * @param count
      *            how many
      * @param boundTo
-     *            their driver
+     *            their driver, null for none
      * @return this
      */
-    public PciFunctionSpec virtualFunctions(int count, String boundTo) {
+    public PciFunctionSpec virtualFunctions(int count, @Nullable String boundTo) {
         numVfs = count;
-        vfBinding = PciBinding.to(boundTo);
+        vfBinding = binding(boundTo);
         return this;
     }
 
@@ -284,6 +329,10 @@ public final class PciFunctionSpec {
         return binding;
     }
 
+    private static @Nullable PciBinding binding(@Nullable String driver) {
+        return driver == null ? null : PciBinding.to(driver);
+    }
+
     @Nullable
     PciBinding vfBinding() {
         return vfBinding;
@@ -294,7 +343,9 @@ public final class PciFunctionSpec {
     }
 
     PciFunction.Sriov sriov() {
-        return sriov;
+        return totalVfs == 0
+                ? PciFunction.Sriov.NONE
+                : new PciFunction.Sriov(totalVfs, vfOffset, vfStride, Map.copyOf(virtualFunctions));
     }
 
     int numVfs() {

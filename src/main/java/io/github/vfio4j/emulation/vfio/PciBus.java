@@ -79,7 +79,9 @@ public final class PciBus {
         List<PciFunction> added = new ArrayList<>();
         for (int i = 0; i < count; i++) {
             PciAddress address = physicalFunction.address().plus(sriov.vfOffset() + i * sriov.vfStride());
-            added.add(add(address, IommuGroups.NEW, binding, physicalFunction, PciFunction.Sriov.NONE,
+            PciFunction.Virtual virtual = sriov.virtualFunctions().getOrDefault(i,
+                    new PciFunction.Virtual(IommuGroups.NEW, binding));
+            added.add(add(address, virtual.group(), virtual.binding(), physicalFunction, PciFunction.Sriov.NONE,
                     physicalFunction.traits().ofVirtualFunction()));
         }
         return List.copyOf(added);

@@ -4,15 +4,23 @@ import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.NotModelledException;
 import java.util.List;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /** A PCI function as the PCI core knows it: address, driver, IOMMU group, SR-IOV. */
 public final class PciFunction implements GroupMember {
 
-    /** How many virtual functions the hardware has and how its function numbers them (PCIe, SR-IOV capability). */
-    public record Sriov(int totalVfs, int vfOffset, int vfStride) {
+    /**
+     * How many virtual functions the hardware has and how its function numbers them (PCIe, SR-IOV capability); and what
+     * becomes of those, by number, of which it was said.
+     */
+    public record Sriov(int totalVfs, int vfOffset, int vfStride, Map<Integer, Virtual> virtualFunctions) {
         /** No SR-IOV capability. */
-        public static final Sriov NONE = new Sriov(0, 0, 0);
+        public static final Sriov NONE = new Sriov(0, 0, 0, Map.of());
+    }
+
+    /** What becomes of a virtual function: the number of its group, and what it is bound to, null for nothing. */
+    public record Virtual(int group, @Nullable PciBinding binding) {
     }
 
     private final PciBus bus;

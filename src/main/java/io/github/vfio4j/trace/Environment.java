@@ -1,0 +1,130 @@
+package io.github.vfio4j.trace;
+
+import io.github.vfio4j.emulation.EmulatedKernel;
+import io.github.vfio4j.emulation.KernelProfile;
+import java.nio.file.Path;
+import java.util.List;
+
+/**
+ * The machine on which the calls of a transcript were made: a kernel and the devices it has. Its JSON is the first line of
+ * a transcript. Immutable and safe for use by many threads.
+ *
+ * <p>
+ * Besides what the format says, it knows these keys, each with what it is without the key: {@code iommuAddressBits} (39), the
+ * width of the DMA addresses that the machine's IOMMU translates; in a PCI device's {@code sriov},
+ * {@code numVfs} (0), the virtual functions that are there from the start, {@code offset} (1) and {@code stride} (1), which
+ * say where they are. A machine like it can be {@linkplain #boot emulated}.
+ */
+public final class Environment {
+
+    private static final int VERSION = 1;
+    private static final int USUAL_IOMMU_ADDRESS_BITS = 39;
+
+    private final String json;
+    private final KernelProfile profile;
+    private final List<EnvironmentDevice> devices;
+    private final int iommuAddressBits;
+    private final boolean iommufdDriver;
+    private final boolean dmaBuf;
+
+    private Environment(String json, Json object) throws TranscriptException {
+        this.json = json;
+        Json version = object.get("transcript");
+        if (version.number(0, Long.MAX_VALUE) != VERSION) {
+            throw version.error("only version " + VERSION + " of the format is understood");
+        }
+        Json kernel = object.get("kernel");
+        profile = profile(kernel);
+        Json release = object.find("release");
+        if (release != null) {
+            release.text();
+        }
+        Json options = object.find("options");
+        boolean iommufd = option(options, "iommufd", false);
+        boolean cdev = option(options, "cdev", false);
+        iommufdDriver = option(options, "iommufdDriver", false);
+        dmaBuf = option(options, "dmaBuf", true);
+        if (options != null && (iommufd || cdev)) {
+            throw options.error("a kernel with iommufd or cdev is not emulated yet");
+        }
+        Json bits = object.find("iommuAddressBits");
+        iommuAddressBits = bits == null ? USUAL_IOMMU_ADDRESS_BITS : bits.integer(33, 57);
+        devices = EnvironmentDevice.all(object, profile);
+    }
+
+    private static KernelProfile profile(Json kernel) throws TranscriptException {
+        try {
+            return KernelProfile.of(kernel.text());
+        } catch (IllegalArgumentException e) {
+            throw kernel.error(String.valueOf(e.getMessage()));
+        }
+    }
+
+    private static boolean option(@org.jspecify.annotations.Nullable Json options, String name, boolean absent)
+            throws TranscriptException {
+        Json option = options == null ? null : options.find(name);
+        return option == null ? absent : option.bool();
+    }
+
+    /**
+     * Reads the first line of a transcript.
+     *
+     * @param json
+     *            one line of JSON
+     * @return the environment
+     * @throws TranscriptException
+     *             if it cannot be understood
+     */
+    public static Environment parse(String json) throws TranscriptException {
+        return new Environment(json.strip(), Json.object(1, json));
+    }
+
+    /**
+     * The machine this runs on, as its sysfs shows it. How its kernel was built cannot be seen there: that it has DMA-bufs
+     * and not IOMMUFD_DRIVER, as Debian's, is assumed.
+     *
+     * @return an environment with every device that has an IOMMU group
+     */
+    public static Environment ofThisMachine() {
+        return MachineSurvey.of(Path.of("/"), System.getProperty("os.version"));
+    }
+
+    /**
+     * The kernel.
+     *
+     * @return the profile of its version as it is usually built, without the environment's options
+     */
+    public KernelProfile kernel() {
+        return profile;
+    }
+
+    /**
+     * Boots an emulated machine like this one.
+     *
+     * @return a kernel whose clock is moved by hand
+     */
+    public EmulatedKernel boot() {
+        return boot(profile);
+    }
+
+    /**
+     * Boots an emulated machine with these devices and another kernel, built with the same options.
+     *
+     * @param kernel
+     *            as it is usually built
+     * @return a kernel whose clock is moved by hand
+     */
+    public EmulatedKernel boot(KernelProfile kernel) {
+        KernelProfile built = iommufdDriver ? kernel.withIommufdDriver() : kernel;
+        EmulatedKernel.Builder builder = EmulatedKernel.builder(dmaBuf ? built : built.withoutDmaBuf())
+                .iommuAddressBits(iommuAddressBits);
+        devices.forEach(device -> device.addTo(builder));
+        return builder.build();
+    }
+
+    /** The JSON, as it was read. */
+    @Override
+    public String toString() {
+        return json;
+    }
+}
