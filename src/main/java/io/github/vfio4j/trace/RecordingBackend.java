@@ -247,8 +247,8 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
                 disguise.disguisePointee(request, reference.offset(), memoryAfter);
                 pointees.add(new Pointee(reference.offset(), reference.before(), memoryAfter));
             }
-            disguise.disguise(kind, request, before);
-            disguise.disguise(kind, request, after);
+            disguise.disguise(request, before);
+            disguise.disguise(request, after);
             return new Buffer(before, after, (int) before.byteSize(), fds, outFds, pointees);
         }
     }

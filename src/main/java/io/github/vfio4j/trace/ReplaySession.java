@@ -242,8 +242,8 @@ final class ReplaySession implements AutoCloseable {
             }
         }
         ownUnexpected(ioctl, kind, result, argument);
-        disguise.disguise(kind, ioctl.request(), expected);
-        disguise.disguise(kind, ioctl.request(), actual);
+        disguise.disguise(ioctl.request(), expected);
+        disguise.disguise(ioctl.request(), actual);
         comparison.bytes("", expected, actual);
     }
 

@@ -44,11 +44,14 @@ final class TokenDisguise {
         standIns.put(zeros, zeros);
     }
 
-    /** Replaces what tokens the argument of an ioctl holds, in place. */
-    void disguise(FileKind kind, long request, MemorySegment argument) {
+    /**
+     * Replaces what tokens the argument of an ioctl holds, in place; also where it was sent to the wrong descriptor. (The
+     * number of VFIO_DEVICE_FEATURE has another meaning on a container, but none with flags that name feature 0.)
+     */
+    void disguise(long request, MemorySegment argument) {
         if (request == VFIO_GROUP_GET_DEVICE_FD()) {
             disguiseName(argument);
-        } else if (Requests.isFeature(FeatureId.PCI_VF_TOKEN, kind, request, argument)) {
+        } else if (Requests.isFeature(FeatureId.PCI_VF_TOKEN, FileKind.DEVICE, request, argument)) {
             MemorySegment payload = argument.asSlice(vfio_device_feature.sizeof());
             disguiseBytes(payload.asSlice(0, Math.min(VfToken.BYTE_SIZE, payload.byteSize())));
         }

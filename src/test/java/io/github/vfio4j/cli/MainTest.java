@@ -15,12 +15,14 @@ class MainTest {
 
     @Test
     void withoutACommandThereIsAListOfThem() {
-        CommandRun.of().assertFailed(2, "demo, features, token", "'vfio4j --help' explains").assertNoOutput();
+        CommandRun.of().assertFailed(2, "demo, features, record, replay, token", "'vfio4j --help' explains")
+                .assertNoOutput();
     }
 
     @Test
     void anUnknownCommandIsAnsweredWithTheList() {
-        CommandRun.of("feature").assertFailed(2, "no such command", "demo, features, token").assertNoOutput();
+        CommandRun.of("feature").assertFailed(2, "no such command", "demo, features, record, replay, token")
+                .assertNoOutput();
     }
 
     @Test
@@ -34,7 +36,7 @@ class MainTest {
     @Test
     void helpListsTheCommandsAndTheExitCodes() {
         String help = CommandRun.of("--help").assertDone().out();
-        assertThat(help).contains("demo", "features", "token");
+        assertThat(help).contains("demo", "features", "record", "replay", "token");
         for (int code = 0; code <= 4; code++) {
             assertThat(help).containsPattern("(?m)^  " + code + "   \\w");
         }

@@ -1,0 +1,84 @@
+package io.github.vfio4j.trace;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.backend.Fcntl;
+import io.github.vfio4j.emulation.EmulatedKernel;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledOnOs;
+import org.junit.jupiter.api.condition.OS;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** A machine is described by what its sysfs shows. */
+@EnabledOnOs(OS.LINUX)
+class MachineSurveyTest {
+
+    private static final String NO_BAR = "0x0000000000000000 0x0000000000000000 0x0000000000000000\n";
+
+    @TempDir
+    @SuppressWarnings("NullAway.Init") // JUnit injects it
+    private Path root;
+
+    private Path device(String bus, String name, int group) throws IOException {
+        Path device = Files.createDirectories(root.resolve("sys/bus/" + bus + "/devices/" + name));
+        Files.createDirectories(root.resolve("sys/kernel/iommu_groups/" + group));
+        Files.createSymbolicLink(device.resolve("iommu_group"), root.resolve("sys/kernel/iommu_groups/" + group));
+        return device;
+    }
+
+    private static void link(Path device, String name, Path target) throws IOException {
+        Files.createDirectories(target);
+        Files.createSymbolicLink(device.resolve(name), target);
+    }
+
+    @Test
+    void theDevicesAreDescribed() throws IOException {
+        Path owner = device("pci", "0000:01:00.0", 4);
+        link(owner, "driver", root.resolve("drivers/vfio-pci"));
+        Files.writeString(owner.resolve("resource"), "0x00000000fe000000 0x00000000fe003fff 0x0000000000140204\n"
+                + NO_BAR + "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n" + NO_BAR.repeat(4));
+        for (String[] attribute : new String[][]{{"sriov_totalvfs", "2"}, {"sriov_numvfs", "1"}, {"sriov_offset", "3"},
+                {"sriov_stride", "2"}}) {
+            Files.writeString(owner.resolve(attribute[0]), attribute[1] + "\n");
+        }
+        Path virtual = device("pci", "0000:01:00.3", 5);
+        link(virtual, "driver", root.resolve("drivers/vfio-pci"));
+        link(virtual, "physfn", owner);
+        Path unbound = device("pci", "0000:02:00.0", 6);
+        Files.writeString(unbound.resolve("resource"), NO_BAR.repeat(7));
+        Path mtty = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", 9);
+        link(mtty, "mdev_type", root.resolve("types/mtty-2"));
+        Path other = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002", 10);
+        link(other, "mdev_type", root.resolve("types/i915-GVTg_V5_4"));
+        Files.createDirectories(root.resolve("sys/bus/pci/devices/0000:00:00.0"));
+
+        Environment environment = MachineSurvey.of(root, "6.12.107+deb13-amd64");
+        assertThat(environment.toString())
+                .startsWith("{\"transcript\":1,\"kernel\":\"6.12\",\"release\":\"6.12.107+deb13-amd64\"")
+                .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
+                        "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}")
+                .doesNotContain("GVT", "0000:00:00.0");
+        EmulatedKernel kernel = environment.boot();
+        assertThat(kernel.pciFunctions()).containsExactlyElementsOf(
+                List.of("0000:01:00.0", "0000:01:00.3", "0000:02:00.0").stream().map(PciAddress::parse).toList());
+        for (int group : new int[]{4, 5, 9}) {
+            assertThat(kernel.newProcess().open("/dev/vfio/" + group, Fcntl.O_RDWR)).as("group " + group).isEqualTo(3);
+        }
+        assertThat(kernel.newProcess().open("/dev/vfio/6", Fcntl.O_RDWR)).isEqualTo(-2);
+    }
+
+    /** The profile is the newest that is not newer. */
+    @ParameterizedTest
+    @CsvSource({"6.1.0-56-amd64, 6.1", "6.11.9, 6.1", "6.12.0, 6.12", "7.1.2, 6.12", "7.2.13, 7.2", "8.0.1, 7.2",
+            "5.10.1, 5.7", "4.19.0, 5.7"})
+    void theKernelIsTheOneItIsLike(String release, String profile) {
+        assertThat(MachineSurvey.of(root, release).kernel().version()).isEqualTo(profile);
+    }
+}
