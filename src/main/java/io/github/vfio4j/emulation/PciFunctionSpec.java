@@ -312,9 +312,9 @@ public final class PciFunctionSpec {
 
     /** Whether all that was said goes together; once all has been said. */
     void check(PciAddress address) {
-        if (numVfs < 0 || numVfs > sriov.totalVfs()) {
+        if (numVfs < 0 || numVfs > totalVfs) {
             throw new IllegalArgumentException("The function " + address + " cannot have " + numVfs
-                    + " virtual functions: it can have 0 to " + sriov.totalVfs() + ", which sriov(total) says");
+                    + " virtual functions: it can have 0 to " + totalVfs + ", which sriov(total) says");
         }
         int tableBar = interrupts.msixTableBar();
         if (interrupts.msixVectors() > 0 && bars.stream().noneMatch(bar -> bar.index() == tableBar && !bar.ioPort()

@@ -13,7 +13,9 @@ import java.util.List;
  * Besides what the format says, it knows these keys, each with what it is without the key: {@code iommuAddressBits} (39), the
  * width of the DMA addresses that the machine's IOMMU translates; in a PCI device's {@code sriov},
  * {@code numVfs} (0), the virtual functions that are there from the start, {@code offset} (1) and {@code stride} (1), which
- * say where they are. A machine like it can be {@linkplain #boot emulated}.
+ * say where they are; in a PCI device, {@code reset}, {@code express} and {@code intx} (all true), {@code rom} (none), its
+ * size, {@code msi} (none), the number of vectors, and {@code msix} (none), with {@code vectors} and {@code tableBar}; a
+ * {@code driver} of null says that none is bound. A machine like it can be {@linkplain #boot emulated}.
  */
 public final class Environment {
 
@@ -80,8 +82,8 @@ public final class Environment {
     }
 
     /**
-     * The machine this runs on, as its sysfs shows it. How its kernel was built cannot be seen there: that it has DMA-bufs
-     * and not IOMMUFD_DRIVER, as Debian's, is assumed.
+     * The machine this runs on, as its sysfs shows it. How its kernel was built cannot be seen there. It is
+     * assumed that it has DMA-bufs, and IOMMUFD_DRIVER if there is /dev/iommu, which the drivers of the usual IOMMUs ask for.
      *
      * @return an environment with every device that has an IOMMU group
      */

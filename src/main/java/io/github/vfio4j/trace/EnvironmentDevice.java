@@ -48,8 +48,16 @@ interface EnvironmentDevice {
                 devices.add(read);
             }
         }
+        if (list == null) {
+            return List.of();
+        }
         for (List<Json> orphans : virtualFunctions.values()) {
             throw orphans.getFirst().get("virtualFunctionOf").error("there is no such physical function");
+        }
+        try {
+            machine.build();
+        } catch (IllegalArgumentException e) {
+            throw environment.get("devices").error(String.valueOf(e.getMessage()));
         }
         return List.copyOf(devices);
     }
@@ -139,7 +147,42 @@ interface EnvironmentDevice {
         for (Json bar : bars == null ? List.<Json>of() : bars.items()) {
             traits.add(bar(bar));
         }
+        addTraits(device, traits);
         return machine -> machine.pciFunction(name, spec -> traits.forEach(trait -> trait.accept(spec)));
+    }
+
+    /** What the function's information and interrupts are like. */
+    private static void addTraits(Json device, List<Consumer<PciFunctionSpec>> traits) throws TranscriptException {
+        if (isFalse(device, "reset")) {
+            traits.add(PciFunctionSpec::withoutReset);
+        }
+        if (isFalse(device, "express")) {
+            traits.add(PciFunctionSpec::conventional);
+        }
+        if (isFalse(device, "intx")) {
+            traits.add(PciFunctionSpec::withoutIntx);
+        }
+        Json rom = device.find("rom");
+        if (rom != null) {
+            long size = rom.number(0, Long.MAX_VALUE);
+            traits.add(spec -> spec.rom(size));
+        }
+        Json msi = device.find("msi");
+        if (msi != null) {
+            int vectors = msi.integer(0, Integer.MAX_VALUE);
+            traits.add(spec -> spec.msi(vectors));
+        }
+        Json msix = device.find("msix");
+        if (msix != null) {
+            int vectors = msix.get("vectors").integer(0, Integer.MAX_VALUE);
+            int tableBar = msix.get("tableBar").integer(0, 5);
+            traits.add(spec -> spec.msix(vectors, tableBar));
+        }
+    }
+
+    private static boolean isFalse(Json device, String key) throws TranscriptException {
+        Json found = device.find(key);
+        return found != null && !found.bool();
     }
 
     /** Null says that none is bound; where it is not said, it is vfio-pci. */

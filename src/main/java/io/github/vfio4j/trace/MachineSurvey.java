@@ -6,6 +6,8 @@ import io.github.vfio4j.emulation.KernelProfile;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -21,6 +23,15 @@ final class MachineSurvey {
     private static final Pattern RELEASE = Pattern.compile("(\\d+)\\.(\\d+).*");
     private static final Pattern SAMPLE_TYPE = Pattern.compile("(mtty|mdpy)-(.+)");
     private static final int IO_PORTS = 0x100;
+
+    private static final int STATUS = 6;
+    private static final int STATUS_CAPABILITIES = 0x10;
+    private static final int FIRST_CAPABILITY = 0x34;
+    private static final int INTERRUPT_PIN = 0x3d;
+    private static final int CAPABILITY_SIZE = 8;
+    private static final int CAPABILITY_MSI = 5;
+    private static final int CAPABILITY_EXPRESS = 0x10;
+    private static final int CAPABILITY_MSIX = 0x11;
 
     private final Path root;
     private final String release;
@@ -46,7 +57,9 @@ final class MachineSurvey {
             json.writeStringField("kernel", profile().version());
             json.writeStringField("release", release);
             json.writeObjectFieldStart("options");
-            json.writeBooleanField("iommufd", Files.exists(root.resolve("dev/iommu")));
+            boolean iommufd = Files.exists(root.resolve("dev/iommu"));
+            json.writeBooleanField("iommufd", iommufd);
+            json.writeBooleanField("iommufdDriver", iommufd);
             json.writeBooleanField("cdev", Files.exists(root.resolve("dev/vfio/devices")));
             json.writeEndObject();
             Path iommu = root.resolve("sys/class/iommu/dmar0/intel-iommu/cap");
@@ -118,6 +131,9 @@ final class MachineSurvey {
         } else {
             writeSriov(json, device);
             writeBars(json, device);
+            json.writeBooleanField("reset", Files.exists(device.resolve("reset")));
+            writeConfigurationSpace(json,
+                    ByteBuffer.wrap(Files.readAllBytes(device.resolve("config"))).order(ByteOrder.LITTLE_ENDIAN));
         }
         json.writeEndObject();
     }
@@ -137,12 +153,20 @@ final class MachineSurvey {
         return Integer.parseInt(Files.readString(device.resolve(attribute)).strip());
     }
 
-    /** A line of the resource file is first and last address, and flags. */
+    /** A line of the resource file: first and last address, and flags. */
+    private static long[] resource(String line) {
+        return Arrays.stream(line.split(" ", -1)).mapToLong(Long::decode).toArray();
+    }
+
     private static void writeBars(JsonGenerator json, Path device) throws IOException {
         List<String> resources = Files.readAllLines(device.resolve("resource"));
+        long[] rom = resource(resources.get(6));
+        if (rom[0] != 0) {
+            json.writeNumberField("rom", rom[1] - rom[0] + 1);
+        }
         json.writeArrayFieldStart("bars");
         for (int bar = 0; bar < 6; bar++) {
-            long[] resource = Arrays.stream(resources.get(bar).split(" ", -1)).mapToLong(Long::decode).toArray();
+            long[] resource = resource(resources.get(bar));
             if (resource[0] != 0) {
                 json.writeStartObject();
                 json.writeNumberField("index", bar);
@@ -152,6 +176,33 @@ final class MachineSurvey {
             }
         }
         json.writeEndArray();
+    }
+
+    /** Interrupts, and whether it is PCI Express (PCI specification, configuration space and capabilities). */
+    private static void writeConfigurationSpace(JsonGenerator json, ByteBuffer config) throws IOException {
+        json.writeBooleanField("intx", config.get(INTERRUPT_PIN) != 0);
+        boolean express = false;
+        boolean hasCapabilities = (config.getShort(STATUS) & STATUS_CAPABILITIES) != 0;
+        int at = hasCapabilities ? Byte.toUnsignedInt(config.get(FIRST_CAPABILITY)) : 0;
+        // An unprivileged user sees the first 64 bytes only.
+        while (at != 0 && at + CAPABILITY_SIZE <= config.limit()) {
+            int control = Short.toUnsignedInt(config.getShort(at + 2));
+            switch (config.get(at)) {
+                case CAPABILITY_MSI -> json.writeNumberField("msi", 1 << (control >> 1 & 7));
+                case CAPABILITY_MSIX -> {
+                    json.writeObjectFieldStart("msix");
+                    json.writeNumberField("vectors", (control & 0x7ff) + 1);
+                    json.writeNumberField("tableBar", config.getInt(at + 4) & 7);
+                    json.writeEndObject();
+                }
+                case CAPABILITY_EXPRESS -> express = true;
+                default -> {
+                    // Of no concern to an emulated function.
+                }
+            }
+            at = Byte.toUnsignedInt(config.get(at + 1));
+        }
+        json.writeBooleanField("express", express);
     }
 
     /** A mediated device of one of the kernel's sample drivers; there is no emulation of others. */

@@ -5,11 +5,17 @@ import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonToken;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfioException;
+import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.cli.Main;
+import io.github.vfio4j.trace.Environment;
+import io.github.vfio4j.trace.RecordingBackend;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -54,6 +60,9 @@ final class KernelLane implements Callable<Integer> {
     @Option(names = "--newer-kernel", description = "release of a kernel that no profile is for: differences are listed only")
     private @Nullable String newerKernel;
 
+    @Option(names = "--record", description = "a directory for transcripts of what the real kernel was asked")
+    private @Nullable Path transcripts;
+
     private final PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     private final List<String> failures = new ArrayList<>();
 
@@ -74,8 +83,20 @@ final class KernelLane implements Callable<Integer> {
         demo();
         compareFeatures(physicalFunction, "0000:01:00.0");
         compareFeatures(plainFunction, "0000:02:00.0");
+        IoctlBackend real = NativeBackend.create();
+        if (transcripts == null) {
+            return compare(real);
+        }
+        Path file = transcripts.resolve("programs.jsonl");
+        try (RecordingBackend recording = new RecordingBackend(real, Environment.ofThisMachine(),
+                Files.newBufferedWriter(file))) {
+            return compare(recording);
+        }
+    }
+
+    private int compare(IoctlBackend real) throws VfioException {
         RealMachine machine = new RealMachine(kernel.profile(),
-                List.of(physicalFunction, plainFunction, unboundFunction));
+                List.of(physicalFunction, plainFunction, unboundFunction), real);
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
@@ -97,7 +118,11 @@ final class KernelLane implements Callable<Integer> {
     }
 
     private void demo() {
-        if (Main.run(out, out, "demo", "--native", "--pf", physicalFunction.toString()) != 0) {
+        List<String> command = new ArrayList<>(List.of("demo", "--native", "--pf", physicalFunction.toString()));
+        if (transcripts != null) {
+            command.addAll(0, List.of("record", "-o", transcripts.resolve("demo.jsonl").toString()));
+        }
+        if (Main.run(out, out, command.toArray(String[]::new)) != 0) {
             failures.add("the native demo failed");
         }
     }

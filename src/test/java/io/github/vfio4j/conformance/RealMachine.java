@@ -2,7 +2,6 @@ package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.IoctlBackend;
-import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.PciFunctionSpec;
@@ -35,11 +34,14 @@ final class RealMachine implements Machine {
     private final List<PciAddress> functions;
     private final DifferentialBackend backend;
 
-    /** The functions are the SR-IOV physical one, the plain one, and the one without a driver. */
-    RealMachine(KernelProfile profile, List<PciAddress> functions) {
+    /**
+     * The functions are the SR-IOV physical one, the plain one, and the one without a driver; the backend is the
+     * native one, or one in front of it.
+     */
+    RealMachine(KernelProfile profile, List<PciAddress> functions, IoctlBackend real) {
         this.profile = profile;
         this.functions = functions;
-        backend = new DifferentialBackend(NativeBackend.create(), twin(profile).newProcess());
+        backend = new DifferentialBackend(real, twin(profile).newProcess());
     }
 
     private static EmulatedKernel twin(KernelProfile profile) {

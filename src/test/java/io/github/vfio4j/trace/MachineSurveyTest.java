@@ -6,6 +6,8 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -48,11 +50,18 @@ class MachineSurveyTest {
                 {"sriov_stride", "2"}}) {
             Files.writeString(owner.resolve(attribute[0]), attribute[1] + "\n");
         }
+        Files.createFile(owner.resolve("reset"));
+        byte[] config = new byte[256];
+        // An interrupt pin; an MSI-X capability of 5 vectors in BAR 0; the capability of PCI Express.
+        ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x40)
+                .put(0x3d, (byte) 1).putInt(0x40, 0x0004_5011).putInt(0x44, 0x2000).putInt(0x50, 0x10);
+        Files.write(owner.resolve("config"), config);
         Path virtual = device("pci", "0000:01:00.3", 5);
         link(virtual, "driver", root.resolve("drivers/vfio-pci"));
         link(virtual, "physfn", owner);
         Path unbound = device("pci", "0000:02:00.0", 6);
         Files.writeString(unbound.resolve("resource"), NO_BAR.repeat(7));
+        Files.write(unbound.resolve("config"), new byte[64]);
         Path mtty = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", 9);
         link(mtty, "mdev_type", root.resolve("types/mtty-2"));
         Path other = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002", 10);
@@ -63,7 +72,9 @@ class MachineSurveyTest {
         assertThat(environment.toString())
                 .startsWith("{\"transcript\":1,\"kernel\":\"6.12\",\"release\":\"6.12.107+deb13-amd64\"")
                 .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
-                        "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}")
+                        "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}",
+                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0},\"express\":true",
+                        "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false")
                 .doesNotContain("GVT", "0000:00:00.0");
         EmulatedKernel kernel = environment.boot();
         assertThat(kernel.pciFunctions()).containsExactlyElementsOf(
