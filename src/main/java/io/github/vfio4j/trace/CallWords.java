@@ -12,6 +12,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 
 /** Calls and results in words. No VF token gets into them. */
 final class CallWords {
@@ -40,7 +41,7 @@ final class CallWords {
         };
     }
 
-    private static String at(@org.jspecify.annotations.Nullable Long offset) {
+    private static String at(@Nullable Long offset) {
         return offset == null ? "" : " at " + offset;
     }
 

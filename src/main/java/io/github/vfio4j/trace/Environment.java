@@ -1,9 +1,12 @@
 package io.github.vfio4j.trace;
 
+import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.emulation.EmulatedKernel;
+import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.nio.file.Path;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The machine on which the calls of a transcript were made: a kernel and the devices it has. Its JSON is the first line of
@@ -26,6 +29,8 @@ public final class Environment {
     private final KernelProfile profile;
     private final List<EnvironmentDevice> devices;
     private final int iommuAddressBits;
+    private final boolean iommufd;
+    private final boolean cdev;
     private final boolean iommufdDriver;
     private final boolean dmaBuf;
 
@@ -42,16 +47,16 @@ public final class Environment {
             release.text();
         }
         Json options = object.find("options");
-        boolean iommufd = option(options, "iommufd", false);
-        boolean cdev = option(options, "cdev", false);
+        iommufd = option(options, "iommufd", false);
+        cdev = option(options, "cdev", false);
         iommufdDriver = option(options, "iommufdDriver", false);
         dmaBuf = option(options, "dmaBuf", true);
-        if (options != null && (iommufd || cdev)) {
-            throw options.error("a kernel with iommufd or cdev is not emulated yet");
-        }
         Json bits = object.find("iommuAddressBits");
         iommuAddressBits = bits == null ? USUAL_IOMMU_ADDRESS_BITS : bits.integer(33, 57);
         devices = EnvironmentDevice.all(object, profile);
+        if (cdev) {
+            checkCdevs(object);
+        }
     }
 
     private static KernelProfile profile(Json kernel) throws TranscriptException {
@@ -62,10 +67,30 @@ public final class Environment {
         }
     }
 
-    private static boolean option(@org.jspecify.annotations.Nullable Json options, String name, boolean absent)
-            throws TranscriptException {
+    private static boolean option(@Nullable Json options, String name, boolean absent) throws TranscriptException {
         Json option = options == null ? null : options.find(name);
         return option == null ? absent : option.bool();
+    }
+
+    /** The kernel counts devices as they come; those that are there from the start must have been counted alike. */
+    private void checkCdevs(Json object) throws TranscriptException {
+        Json list = object.find("devices");
+        for (Json device : list == null ? List.<Json>of() : list.items()) {
+            Json path = device.find("cdev");
+            if (path != null && device.find("virtualFunctionOf") == null) {
+                String bus = device.get("kind").text().equals("pci") ? "pci" : "mdev";
+                String number = path.text().substring(path.text().lastIndexOf('/') + 1);
+                String attribute = "/sys/bus/" + bus + "/devices/" + device.get("name").text() + "/vfio-dev/" + number
+                        + "/dev";
+                try (EmulatedProcess process = boot().newProcess()) {
+                    if (process.open(attribute, Fcntl.O_RDONLY) < 0) {
+                        throw path
+                                .error("devices are counted from /dev/vfio/devices/vfio0 on in the order in which they"
+                                        + " stand here, PCI functions before mediated devices; this one has another number");
+                    }
+                }
+            }
+        }
     }
 
     /**
@@ -118,6 +143,7 @@ public final class Environment {
      */
     public EmulatedKernel boot(KernelProfile kernel) {
         KernelProfile built = iommufdDriver ? kernel.withIommufdDriver() : kernel;
+        built = cdev ? built.withCdev() : iommufd ? built.withIommufd() : built;
         EmulatedKernel.Builder builder = EmulatedKernel.builder(dmaBuf ? built : built.withoutDmaBuf())
                 .iommuAddressBits(iommuAddressBits);
         devices.forEach(device -> device.addTo(builder));

@@ -4,10 +4,10 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
+import io.github.vfio4j.trace.Call.Buffer;
 import io.github.vfio4j.trace.Call.Fd;
 import io.github.vfio4j.trace.Call.Line;
 import io.github.vfio4j.trace.Call.Place;
-import io.github.vfio4j.trace.Call.Buffer;
 import io.github.vfio4j.trace.Call.Pointee;
 import io.github.vfio4j.trace.Call.Value;
 import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;

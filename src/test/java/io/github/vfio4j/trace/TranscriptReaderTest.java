@@ -116,6 +116,7 @@ class TranscriptReaderTest {
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':^'0000:01:00.0','group':1,'bars':[{'index':0,'size':3,'kind':'memory'}]}]} | power of two
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':'0000:01:00.0','group':1,'bars':[{'index':0,'size':16,'kind':^'rom'}]}]} | "memory" or
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':'0000:01:00.0','group':1},{'kind':'pci','name':^'0000:01:00.0','group':1}]} | two functions
+            {'transcript':1,'kernel':'6.12','options':{'cdev':true},'devices':[{'kind':'pci','name':'0000:01:00.0','group':1,'cdev':^'/dev/vfio/devices/vfio1'}]} | another number
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':'0000:01:00.1','group':1,'virtualFunctionOf':^'0000:01:00.0'}]} | no such physical function
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':'0000:01:00.0','group':1},{'kind':'pci','name':'0000:01:00.1','group':2,'virtualFunctionOf':^'0000:01:00.0'}]} | no "sriov"
             {'transcript':1,'kernel':'6.12','devices':[{'kind':'pci','name':'0000:01:00.0','group':1,'sriov':{'totalVfs':1}},{'kind':'pci','name':^'0000:01:00.2','group':2,'virtualFunctionOf':'0000:01:00.0'}]} | the first is 1 after
