@@ -6,6 +6,7 @@ import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -142,12 +143,27 @@ public final class Environment {
      * @return a kernel whose clock is moved by hand
      */
     public EmulatedKernel boot(KernelProfile kernel) {
+        return builder(kernel).build();
+    }
+
+    /**
+     * Boots an emulated machine like this one, in which time passes by itself: to go side by side with a real one.
+     *
+     * @param nanoTime
+     *            nanoseconds from any start, for example {@code System::nanoTime}
+     * @return a kernel with that clock
+     */
+    public EmulatedKernel boot(LongSupplier nanoTime) {
+        return builder(profile).clock(nanoTime).build();
+    }
+
+    private EmulatedKernel.Builder builder(KernelProfile kernel) {
         KernelProfile built = iommufdDriver ? kernel.withIommufdDriver() : kernel;
         built = cdev ? built.withCdev() : iommufd ? built.withIommufd() : built;
         EmulatedKernel.Builder builder = EmulatedKernel.builder(dmaBuf ? built : built.withoutDmaBuf())
                 .iommuAddressBits(iommuAddressBits);
         devices.forEach(device -> device.addTo(builder));
-        return builder.build();
+        return builder;
     }
 
     /** The JSON, as it was read. */

@@ -38,9 +38,9 @@ import picocli.CommandLine.Option;
 @Command(name = "kernel-lane")
 final class KernelLane implements Callable<Integer> {
 
-    @Option(names = "--profile", required = true, description = "the emulated kernel to compare with")
+    @Option(names = "--kernel", required = true, description = "the kernel's name in the lane, for example 6.12 or full-7.2")
     @SuppressWarnings("NullAway.Init") // picocli injects it
-    private LaneKernel kernel;
+    private String kernel;
 
     @Option(names = "--pf", required = true, description = "an SR-IOV physical function on vfio-pci")
     @SuppressWarnings("NullAway.Init") // picocli injects it
@@ -73,30 +73,33 @@ final class KernelLane implements Callable<Integer> {
     public static void main(String[] arguments) {
         // The guest's output is the comparison, not the log.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn");
-        System.exit(new CommandLine(new KernelLane()).registerConverter(LaneKernel.class, LaneKernel::of)
-                .registerConverter(PciAddress.class, PciAddress::parse).execute(arguments));
+        System.exit(new CommandLine(new KernelLane()).registerConverter(PciAddress.class, PciAddress::parse)
+                .execute(arguments));
     }
 
     @Override
     public Integer call() throws IOException, VfioException {
-        out.println("Kernel " + System.getProperty("os.version") + ", compared with the emulated " + kernel.profile());
+        Environment environment = Environment.ofThisMachine();
+        out.println("Compared with an emulated machine like this one: " + environment);
+        if (newerKernel == null && !kernel.endsWith(environment.kernel().version())) {
+            failures.add("this kernel is not " + kernel);
+        }
         demo();
-        compareFeatures(physicalFunction, "0000:01:00.0");
-        compareFeatures(plainFunction, "0000:02:00.0");
+        compareFeatures(environment, physicalFunction, "0000:01:00.0");
+        compareFeatures(environment, plainFunction, "0000:02:00.0");
         IoctlBackend real = NativeBackend.create();
         if (transcripts == null) {
-            return compare(real);
+            return compare(environment, real);
         }
         Path file = transcripts.resolve("programs.jsonl");
-        try (RecordingBackend recording = new RecordingBackend(real, Environment.ofThisMachine(),
-                Files.newBufferedWriter(file))) {
-            return compare(recording);
+        try (RecordingBackend recording = new RecordingBackend(real, environment, Files.newBufferedWriter(file))) {
+            return compare(environment, recording);
         }
     }
 
-    private int compare(IoctlBackend real) throws VfioException {
-        RealMachine machine = new RealMachine(kernel.profile(),
-                List.of(physicalFunction, plainFunction, unboundFunction), real);
+    private int compare(Environment environment, IoctlBackend real) throws VfioException {
+        RealMachine machine = new RealMachine(environment, List.of(physicalFunction, plainFunction, unboundFunction),
+                real);
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
@@ -128,11 +131,11 @@ final class KernelLane implements Callable<Integer> {
     }
 
     /** The table of a real device and that of the emulated one of the same kind. */
-    private void compareFeatures(PciAddress device, String emulatedDevice) throws IOException {
+    private void compareFeatures(Environment environment, PciAddress device, String emulatedDevice) throws IOException {
         Main.run(out, out, "features", device.toString());
         List<String> real = featureTable("features", device.toString(), "--json");
         List<String> emulated = featureTable("features", emulatedDevice, "--emulated", "--kernel",
-                kernel.profile().version(), "--json");
+                environment.kernel().version(), "--json");
         if (real.isEmpty() || !real.equals(emulated)) {
             failures.add("the features of " + device + " differ: " + real + ", emulated " + emulated);
         }
