@@ -46,10 +46,8 @@ final class MediatedDeviceCalls {
      *
      * @param backend
      *            where they go
-     * @param kernels
-     *            every kernel behind that
      */
-    void run(IoctlBackend backend, List<IoctlBackend> kernels) throws VfioException {
+    void run(IoctlBackend backend) throws VfioException {
         // A container without an IOMMU behind it.
         Type1Calls.run(backend, "/dev/vfio/" + MediatedDevice.group(backend, mdpy));
         for (UUID device : names()) {
@@ -64,10 +62,23 @@ final class MediatedDeviceCalls {
             FaultyCalls.withoutMemory(device);
             DmaLoggingCalls.run(device);
             MigrationCalls.run(device);
-            FaultyCalls.withoutDescriptors(device, kernels);
         }
         try (MediatedDevice device = new MediatedDevice(backend, mttyWithTwoPorts)) {
             MigrationCalls.run(device);
+        }
+    }
+
+    /**
+     * Makes the calls for which there is no free descriptor.
+     *
+     * @param backend
+     *            where they go
+     * @param kernels
+     *            every kernel behind that
+     */
+    void runWithoutDescriptors(IoctlBackend backend, List<IoctlBackend> kernels) {
+        try (MediatedDevice device = new MediatedDevice(backend, mtty)) {
+            FaultyCalls.withoutDescriptors(device, kernels);
         }
     }
 

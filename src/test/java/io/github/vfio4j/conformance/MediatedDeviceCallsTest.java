@@ -24,7 +24,9 @@ class MediatedDeviceCallsTest {
         UUID mdpy = new UUID(1, 3);
         EmulatedProcess process = EmulatedKernel.builder(KernelProfile.LINUX_7_2.withIommufdDriver()).mtty(mtty, 1)
                 .mtty(mttyWithTwoPorts, 2).mdpy(mdpy).build().newProcess();
-        new MediatedDeviceCalls(mtty, mttyWithTwoPorts, mdpy).run(process, List.of(process));
+        MediatedDeviceCalls calls = new MediatedDeviceCalls(mtty, mttyWithTwoPorts, mdpy);
+        calls.run(process);
+        calls.runWithoutDescriptors(process, List.of(process));
         assertThat(process.openDescriptors()).isEqualTo(STANDARD_DESCRIPTORS);
     }
 }
