@@ -1,6 +1,7 @@
 package io.github.vfio4j.cli;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.trace.Environment;
 import io.github.vfio4j.trace.TranscriptException;
@@ -11,11 +12,21 @@ final class ExampleMachine {
     /** An SR-IOV physical function on vfio-pci that can have two virtual functions. */
     static final PciAddress PHYSICAL_FUNCTION = PciAddress.parse("0000:01:00.0");
 
+    private static final String MTTY = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+
     /** What is where, for help and messages. */
     static final String DEVICES = "0000:01:00.0 (SR-IOV physical function), 0000:02:00.0 (plain function),"
-            + " 0000:03:00.1 (virtual function whose physical function is on a host driver)";
+            + " 0000:03:00.1 (virtual function whose physical function is on a host driver), " + MTTY
+            + " (mediated device of the sample driver mtty)";
 
     private ExampleMachine() {
+    }
+
+    /** Whether a device is there. */
+    static boolean has(EmulatedKernel kernel, DeviceArgument device) {
+        return device instanceof DeviceArgument.PciFunction function
+                ? kernel.pciFunctions().contains(function.address())
+                : device.toString().equals(MTTY);
     }
 
     static Environment of(KernelProfile profile) {
@@ -30,7 +41,8 @@ final class ExampleMachine {
                     {"kind":"pci","name":"0000:03:00.0","group":6,"driver":"nvme","sriov":{"totalVfs":1,"numVfs":1},\
                     "bars":[{"index":0,"size":16384,"kind":"memory"}]},\
                     {"kind":"pci","name":"0000:03:00.1","group":7,"driver":"vfio-pci",\
-                    "virtualFunctionOf":"0000:03:00.0"}]}""".formatted(profile.version(), profile));
+                    "virtualFunctionOf":"0000:03:00.0"},\
+                    {"kind":"mtty","name":"%s","group":8,"ports":1}]}""".formatted(profile.version(), profile, MTTY));
         } catch (TranscriptException e) {
             throw new AssertionError("the example is well-formed", e);
         }

@@ -3,7 +3,6 @@ package io.github.vfio4j.cli;
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonGenerator;
 import io.github.vfio4j.Errno;
-import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfToken;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
@@ -41,9 +40,9 @@ final class FeaturesCommand implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private CommandSpec spec;
 
-    @Parameters(paramLabel = "DEVICE", description = "address of a PCI function, for example 0000:01:00.0")
+    @Parameters(paramLabel = "DEVICE", description = "address of a PCI function, for example 0000:01:00.0, or UUID of a mediated device")
     @SuppressWarnings("NullAway.Init") // picocli injects it
-    private PciAddress device;
+    private DeviceArgument device;
 
     @Option(names = "--emulated", description = "ask the emulated kernel instead of the real one")
     private boolean emulated;
@@ -64,7 +63,7 @@ final class FeaturesCommand implements Callable<Integer> {
         }
         Environment machine = emulated ? ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile) : null;
         EmulatedKernel kernel = machine == null ? null : machine.boot();
-        if (kernel != null && !kernel.pciFunctions().contains(device)) {
+        if (kernel != null && !ExampleMachine.has(kernel, device)) {
             throw new VfioException("open " + device, Errno.ENODEV,
                     "The emulated machine has " + ExampleMachine.DEVICES);
         }
@@ -84,8 +83,7 @@ final class FeaturesCommand implements Callable<Integer> {
     }
 
     private List<FeatureSupport> probe(Vfio vfio, @Nullable VfToken given) throws VfioException {
-        try (VfioContainer container = vfio.openContainer();
-                VfioDevice open = given == null ? container.openDevice(device) : container.openDevice(device, given)) {
+        try (VfioContainer container = vfio.openContainer(); VfioDevice open = device.open(container, given)) {
             return open.probeAll();
         }
     }

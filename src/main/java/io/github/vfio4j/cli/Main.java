@@ -113,6 +113,7 @@ public final class Main {
         // A file of arguments would be quoted in messages, and the only files there are here hold tokens.
         CommandLine commandLine = new CommandLine(main).setExpandAtFiles(false)
                 .registerConverter(PciAddress.class, argument(PciAddress::parse))
+                .registerConverter(DeviceArgument.class, argument(DeviceArgument::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
         // What stands behind the name of the recorded command is that command's.

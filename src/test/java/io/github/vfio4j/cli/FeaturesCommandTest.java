@@ -18,12 +18,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -32,6 +34,7 @@ class FeaturesCommandTest {
     private static final String OWNER = "0000:01:00.0";
     private static final String PLAIN = "0000:02:00.0";
     private static final String VIRTUAL = "0000:03:00.1";
+    private static final String MEDIATED = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
 
     private static final Map<String, Set<Integer>> WITHOUT_TOKEN = Map.of("5.7", Set.of(), "6.1", Set.of(3, 4, 5),
             "6.12", Set.of(3, 4, 5), "7.2", Set.of(3, 4, 5, 11));
@@ -104,6 +107,16 @@ class FeaturesCommandTest {
                     .startsWith(String.valueOf(feature.index()), feature.name(), present ? "yes" : "no").last()
                     .asString().startsWith(present ? (feature.index() == 11 ? "GET" : "SET") : why + " (");
         }
+    }
+
+    /** What mtty has in each kernel is another matter (semantics §F.3); here it is that it can be asked by its UUID. */
+    @ParameterizedTest
+    @CsvSource({"5.7, ''", "6.1, ''", "6.12, '1,2,6,7,8,9'", "7.2, '1,2,6,7,8,9,12'"})
+    void aMediatedDeviceIsNamedByItsUuid(String kernel, String present) {
+        CommandRun run = CommandRun.of("features", MEDIATED, "--emulated", "--kernel", kernel).assertDone();
+        assertThat(run.out()).startsWith("Device " + MEDIATED + " on emulated Linux " + kernel + "\n");
+        assertThat(run.out().lines().filter(line -> line.contains(" yes ")).map(line -> line.strip().split(" ", 2)[0])
+                .collect(Collectors.joining(","))).isEqualTo(present);
     }
 
     @Test

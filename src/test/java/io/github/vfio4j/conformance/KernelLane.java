@@ -87,6 +87,9 @@ final class KernelLane implements Callable<Integer> {
         demo();
         compareFeatures(environment, physicalFunction, "0000:01:00.0");
         compareFeatures(environment, plainFunction, "0000:02:00.0");
+        if (mediatedDevices != null) {
+            compareFeatures(environment, mediatedDevices.names().getFirst(), "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
+        }
         IoctlBackend real = NativeBackend.create();
         if (transcripts == null) {
             return compare(environment, real);
@@ -135,7 +138,7 @@ final class KernelLane implements Callable<Integer> {
     }
 
     /** The table of a real device and that of the emulated one of the same kind. */
-    private void compareFeatures(Environment environment, PciAddress device, String emulatedDevice) throws IOException {
+    private void compareFeatures(Environment environment, Object device, String emulatedDevice) throws IOException {
         Main.run(out, out, "features", device.toString());
         List<String> real = featureTable("features", device.toString(), "--json");
         List<String> emulated = featureTable("features", emulatedDevice, "--emulated", "--kernel",

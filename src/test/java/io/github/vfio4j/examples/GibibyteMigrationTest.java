@@ -3,7 +3,13 @@ package io.github.vfio4j.examples;
 import static io.github.vfio4j.examples.GibibyteDevice.PAGES;
 import static io.github.vfio4j.examples.GibibyteDevice.RECORD_SIZE;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.device.DeviceFailure;
+import io.github.vfio4j.feature.MigrationState;
+import io.github.vfio4j.migration.MigrationException;
+import io.github.vfio4j.migration.MigrationException.Outcome;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
@@ -19,9 +25,15 @@ import io.github.vfio4j.migration.MigrationOptions;
 import io.github.vfio4j.migration.SaveSummary;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.io.OutputStream;
+import java.nio.channels.Channels;
 import java.nio.channels.Pipe;
+import java.nio.channels.WritableByteChannel;
 import java.util.concurrent.CompletableFuture;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 /** How to migrate a device that works meanwhile: by the driver, through a pipe, from one kernel to another. */
 class GibibyteMigrationTest {
@@ -93,6 +105,53 @@ class GibibyteMigrationTest {
                     .isEqualTo(restored);
             assertThat(here.openDescriptors()).isEqualTo(3);
             assertThat(there.openDescriptors()).isEqualTo(3);
+        }
+    }
+
+    /** A device like that, of which a step fails once: for good, or so that only a reset helps. */
+    private static final class Failing extends GibibyteDevice {
+
+        private final MigrationState from;
+        private final MigrationState to;
+        private @Nullable DeviceFailure failure;
+
+        Failing(MigrationState from, MigrationState to, DeviceFailure failure) {
+            this.from = from;
+            this.to = to;
+            this.failure = failure;
+        }
+
+        @Override
+        public void step(MigrationState before, MigrationState after) throws DeviceFailure {
+            DeviceFailure now = failure;
+            if (now != null && before == from && after == to) {
+                failure = null;
+                throw now;
+            }
+            super.step(before, after);
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"RUNNING, PRE_COPY, false", "RUNNING, PRE_COPY, true", "PRE_COPY, STOP_COPY, false",
+            "PRE_COPY, STOP_COPY, true", "STOP_COPY, STOP, false", "STOP_COPY, STOP, true"})
+    void aSourceOfWhichAStepFailsRunsOnOrIsReset(MigrationState from, MigrationState to, boolean fatal)
+            throws Exception {
+        GibibyteDevice source = new Failing(from, to,
+                fatal ? DeviceFailure.fatal(Errno.EIO) : new DeviceFailure(Errno.EIO));
+        try (EmulatedProcess here = machine(KernelProfile.LINUX_7_2, source)) {
+            try (VfioContainer container = Vfio.using(here).openContainer();
+                    VfioDevice device = container.openDevice(ADDRESS);
+                    WritableByteChannel nowhere = Channels.newChannel(OutputStream.nullOutputStream())) {
+                MigrationDriver driver = MigrationDriver.of(device).orElseThrow();
+                assertThatExceptionOfType(MigrationException.class).isThrownBy(() -> driver.save(nowhere,
+                        MigrationOptions.DEFAULT.withPrecopy(10, 0).withResetOnFailure(), MigrationListener.NONE))
+                        .satisfies(e -> assertThat(e.outcome()).isEqualTo(fatal ? Outcome.RESET : Outcome.ROLLED_BACK));
+                assertThat(device.migration().orElseThrow().state()).isEqualTo(MigrationState.RUNNING);
+                // Which a stopped device does not do.
+                source.write(1);
+            }
+            assertThat(here.openDescriptors()).isEqualTo(3);
         }
     }
 
