@@ -13,8 +13,10 @@ import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
 import java.util.List;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -123,6 +125,73 @@ class ModelDmaLoggingTest {
         }
     }
 
+    @ParameterizedTest
+    // flags, size of the data, bytes of it that are mapped | answer
+    @CsvSource({"0x40006, 0, 0, 0", "0x60006, 0, 0, 0", "0x50006, 24, 24, EINVAL", "0x10006, 24, 24, EINVAL",
+            "0x20006, 23, 24, EINVAL", "0x20006, 23, 0, EINVAL", "0x20006, 24, 23, EFAULT", "0x20006, 24, 0, EFAULT",
+            "0x40007, 0, 0, 0", "0x60007, 0, 0, 0", "0x50007, 0, 0, EINVAL", "0x10007, 0, 0, EINVAL",
+            "0x40008, 0, 0, 0", "0x50008, 0, 0, 0", "0x60008, 32, 32, EINVAL", "0x20008, 32, 32, EINVAL",
+            "0x10008, 31, 32, EINVAL", "0x10008, 31, 0, EINVAL", "0x10008, 32, 31, EFAULT", "0x10008, 32, 0, EFAULT"})
+    void operationsAndSizesAreCheckedBeforeTheData(String flags, int dataSize, int mapped, String answer) {
+        for (KernelProfile kernel : kernels().toList()) {
+            try (ModelledFunction device = new ModelledFunction(kernel, model)) {
+                MemorySegment request = device.memory(8L + mapped);
+                request.set(JAVA_INT, 0, 8 + dataSize);
+                request.set(JAVA_INT, 4, Integer.decode(flags));
+                assertThat(device.send(request)).as(kernel.toString()).isEqualTo(answer);
+                assertThat(model.calls).isEmpty();
+            }
+        }
+    }
+
+    @ParameterizedTest
+    // pairs of IOVA and length, for a page size of 1 | answer
+    @CsvSource({"1000 1000 2000 1000, 0", "2000 1000 1000 1000, 0", "1000 1000 1fff 1, EINVAL",
+            "1fff 1 1000 1000, EINVAL", "1000 1000 fff 1, 0", "1000 1000 fff 2, EINVAL", "1000 1000 1000 1000, EINVAL",
+            // An empty range counts from its address to the one before: at 0, that is everything.
+            "0 0 5000 1, EINVAL", "5000 1 0 0, EINVAL", "1000 0 0 1000, 0", "1000 0 1000 1000, 0",
+            "1000 0 fff 2, EINVAL", "1000 0 1000 0, 0"})
+    void rangesDoNotOverlap(String ranges, String answer) {
+        try (ModelledFunction device = new ModelledFunction(LINUX_7_2, model)) {
+            long[] numbers = Stream.of(ranges.split(" ", -1)).mapToLong(ModelDmaLoggingTest::hex).toArray();
+            assertThat(start(device, device.request(6 | SET, 24), 1, numbers)).isEqualTo(answer);
+        }
+    }
+
+    @Test
+    void asManyRangesAsFitAPage() {
+        try (ModelledFunction device = new ModelledFunction(LINUX_7_2, model)) {
+            MemorySegment request = device.request(6 | SET, 24);
+            long[] ranges = LongStream.range(0, 256).flatMap(i -> LongStream.of(i * 4096, 4096)).toArray();
+            assertThat(start(device, request, 4096, ranges)).isEqualTo("0");
+            assertThat(start(device, request, 4096, Arrays.copyOf(ranges, 514))).isEqualTo("E2BIG");
+            request.set(JAVA_INT, 16, -1);
+            assertThat(device.send(request)).isEqualTo("E2BIG");
+            // The ranges are read one by one: a bad one is found before a missing one.
+            MemorySegment two = device.memory(24);
+            request.set(JAVA_INT, 16, 2);
+            request.set(JAVA_LONG, 24, two.address());
+            assertThat(device.send(request)).as("no memory there").isEqualTo("EFAULT");
+            assertThat(device.send(request, two)).as("the second is cut off").isEqualTo("EFAULT");
+            two.set(JAVA_LONG, 0, 1);
+            assertThat(device.send(request, two)).isEqualTo("EINVAL");
+            assertThat(model.calls).hasSize(1);
+        }
+    }
+
+    @ParameterizedTest
+    // iova, length, page size | answer
+    @CsvSource({"0, 1000, 1000, EOPNOTSUPP", "0, 0, 1000, EOPNOTSUPP", "0, 1000, 800, EINVAL",
+            "fffffffffffff000, 1000, 1000, EOVERFLOW"})
+    void withoutAnIommufdDriverThereIsNoBitmapSince612(String iova, String length, String pageSize, String answer) {
+        for (KernelProfile kernel : List.of(KernelProfile.LINUX_6_12, KernelProfile.LINUX_7_2)) {
+            try (ModelledFunction device = new ModelledFunction(kernel, model)) {
+                assertThat(report(device, hex(iova), hex(length), hex(pageSize), device.memory(8))).isEqualTo(answer);
+                assertThat(model.calls).isEmpty();
+            }
+        }
+    }
+
     @Test
     void whatTheKernelRefusesDoesNotReachTheDevice() {
         try (ModelledFunction device = new ModelledFunction(LINUX_7_2, model)) {
@@ -217,7 +286,8 @@ class ModelDmaLoggingTest {
             assertThat(report(device, 0, 0x80000, 4096, bitmap)).isEqualTo("EFAULT");
             assertThat(bits(bitmap)).as("what there was room for").isEqualTo(range(0, 64));
             assertThat(report(device, 0, 0x80000, 4096, MemorySegment.NULL)).isEqualTo("EFAULT");
-            assertThat(model.calls).containsExactly("report 0 40000");
+            assertThat(report(device, 0, 0x3ffff, 4096, bitmap)).as("the last page counts in full").isEqualTo("0");
+            assertThat(model.calls).containsExactly("report 0 40000", "report 0 3ffff");
             assertThatExceptionOfType(NotModelledException.class)
                     .isThrownBy(() -> report(device, 0, 0, 4096, device.memory(8)));
         }
@@ -238,7 +308,8 @@ class ModelDmaLoggingTest {
             try (ModelledFunction device = new ModelledFunction(kernel, model)) {
                 MemorySegment memory = device.memory(514 * MEMORY_PAGE);
                 long start = Math.ceilDiv(memory.address(), MEMORY_PAGE) * MEMORY_PAGE - memory.address();
-                MemorySegment bitmap = memory.asSlice(start + offsetInPage, window / page / 8 + 8);
+                // There is more memory behind the last word in use.
+                MemorySegment bitmap = memory.asSlice(start + offsetInPage, window / page / 8 + 16);
                 assertThat(report(device, 0, length, page, bitmap)).isEqualTo("0");
                 long bit = window / page;
                 assertThat(bits(bitmap)).isEqualTo(range((int) bit - 1, (int) bit + 1));

@@ -118,6 +118,34 @@ class ModelMigrationTest {
         return from != to && (to == 'E' || ("CAB".indexOf(to) >= 0 && "CAB".indexOf(from) < 0));
     }
 
+    @ParameterizedTest
+    // flags, size of the data, bytes of it that are mapped | answer
+    @CsvSource({"0x40002, 0, 0, 0", "0x70002, 0, 0, 0", "0x10002, 7, 8, EINVAL", "0x20002, 7, 8, EINVAL",
+            "0x10002, 7, 0, EINVAL", "0x10002, 8, 7, EFAULT", "0x20002, 8, 7, EFAULT", "0x20002, 8, 0, EFAULT",
+            "2, 8, 8, EINVAL"})
+    void theStateIsCheckedBeforeTheDevice(String flags, int dataSize, int mapped, String answer) {
+        ScriptedModel model = new ScriptedModel(7);
+        try (ModelledFunction device = new ModelledFunction(KernelProfile.LINUX_7_2, model)) {
+            MemorySegment request = device.memory(8L + mapped);
+            request.set(JAVA_INT, 0, 8 + dataSize);
+            request.set(JAVA_INT, 4, Integer.decode(flags));
+            assertThat(device.send(request)).isEqualTo(answer);
+            assertThat(model.takeLog()).isEmpty();
+        }
+    }
+
+    @Test
+    void theDataDescriptorCanBeTheFirst() {
+        try (ModelledFunction device = new ModelledFunction(KernelProfile.LINUX_7_2, new ScriptedModel(1))) {
+            device.program().close(0);
+            MemorySegment request = device.request(2 | SET, 8);
+            request.set(JAVA_INT, 8, number('C'));
+            request.set(JAVA_INT, 12, 1234);
+            assertThat(device.send(request)).isEqualTo("0");
+            assertThat(request.get(JAVA_INT, 12)).isZero();
+        }
+    }
+
     private static Stream<Arguments> stepsOfWalks() {
         return walks().map(Arguments::get).filter(walk -> walk[0] == KernelProfile.LINUX_7_2)
                 .flatMap(walk -> ((String) walk[4]).chars().filter(step -> ".-".indexOf(step) < 0)
