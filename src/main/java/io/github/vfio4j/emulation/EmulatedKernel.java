@@ -30,8 +30,9 @@ import org.jspecify.annotations.Nullable;
  * down to the errno, the order of the checks and the bytes written. Pure Java; needs neither Linux nor native access.
  *
  * <p>
- * A kernel is a machine with PCI functions. Programs talk to it through {@linkplain #newProcess processes}, each with
- * descriptors of its own. Any number of kernels can exist side by side. Safe for use by many threads.
+ * A kernel is a machine with devices: PCI functions, mediated devices, devices on the CDX bus. Programs talk to it
+ * through {@linkplain #newProcess processes}, each with descriptors of its own. Any number of kernels can exist side by
+ * side. Safe for use by many threads.
  *
  * <pre>{@code
  * EmulatedKernel kernel = EmulatedKernel.builder(KernelProfile.LINUX_7_2)

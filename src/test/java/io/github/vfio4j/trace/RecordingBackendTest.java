@@ -102,20 +102,22 @@ class RecordingBackendTest {
     }
 
     @Test
-    void everyCallIsALine() throws IOException {
+    void everyCallIsALineAndTheCallerGetsItsAnswer() throws IOException {
         int device = openMtty();
-        backend.ioctl(device, FEATURE, feature(1 | GET, "0000000000000000"));
-        backend.ioctl(device, GET_API_VERSION, MemorySegment.NULL);
+        MemorySegment buffer = arena.allocate(64);
+        assertThat(backend.ioctl(device, FEATURE, feature(1 | GET, "0000000000000000"))).isZero();
+        assertThat(backend.ioctl(device, GET_API_VERSION, MemorySegment.NULL)).isEqualTo(-25);
         int eventfd = backend.eventfd(3, Fcntl.EFD_NONBLOCK);
-        backend.read(eventfd, arena.allocate(9));
-        backend.read(eventfd, arena.allocate(8));
-        backend.write(eventfd, bytes("0100000000000000"));
-        backend.pread(eventfd, arena.allocate(8), -1);
-        backend.pwrite(eventfd, bytes("0100"), 4);
-        backend.readlink("/sys/bus/pci/devices/0000:01:00.0/driver", arena.allocate(64));
-        backend.close(eventfd);
-        backend.close(eventfd);
-        backend.close(9999);
+        assertThat(backend.read(eventfd, buffer.asSlice(0, 9))).isEqualTo(8);
+        assertThat(buffer.get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 3);
+        assertThat(backend.read(eventfd, buffer.asSlice(0, 8))).isEqualTo(-11);
+        assertThat(backend.write(eventfd, bytes("0100000000000000"))).isEqualTo(8);
+        assertThat(backend.pread(eventfd, buffer.asSlice(0, 8), -1)).isEqualTo(-22);
+        assertThat(backend.pwrite(eventfd, bytes("0100"), 4)).isEqualTo(-29);
+        assertThat(backend.readlink("/sys/bus/pci/devices/0000:01:00.0/driver", buffer)).isPositive();
+        assertThat(backend.close(eventfd)).isZero();
+        assertThat(backend.close(eventfd)).isEqualTo(-9);
+        assertThat(backend.close(9999)).isEqualTo(-9);
         assertThat(lines()).containsExactly(
                 "{'op':'open','as':'container0','path':'/dev/vfio/vfio','flags':2,'result':'fd'}",
                 "{'op':'open','as':'group0','path':'/dev/vfio/9','flags':2,'result':'fd'}",
