@@ -238,10 +238,14 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
             List<Pointee> pointees = new ArrayList<>();
             for (Reference reference : references) {
                 long pointer = before.get(LONG, reference.offset());
-                if (after.get(LONG, reference.offset()) == pointer) {
-                    after.set(LONG, reference.offset(), pointer & OFFSET_IN_PAGE);
+                long shown = pointer & OFFSET_IN_PAGE;
+                // By halves: what the kernel has written over one of them may leave the other.
+                for (int half = 0; half < Long.BYTES; half += Integer.BYTES) {
+                    if (after.get(INT, reference.offset() + half) == (int) (pointer >>> (half * Byte.SIZE))) {
+                        after.set(INT, reference.offset() + half, (int) (shown >>> (half * Byte.SIZE)));
+                    }
                 }
-                before.set(LONG, reference.offset(), pointer & OFFSET_IN_PAGE);
+                before.set(LONG, reference.offset(), shown);
                 MemorySegment memoryAfter = copy(reference.memory());
                 disguise.disguisePointee(request, reference.offset(), reference.before());
                 disguise.disguisePointee(request, reference.offset(), memoryAfter);

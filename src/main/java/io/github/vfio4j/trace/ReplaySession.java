@@ -220,8 +220,7 @@ final class ReplaySession implements AutoCloseable {
         for (int i = 0; i < pointees.size(); i++) {
             Pointee pointee = buffer.pointees().get(i);
             if (isReachable(pointee.offset(), Long.BYTES, argument)) {
-                compareStanding(pointee.offset(), Long.BYTES, "the pointer",
-                        actual.get(LONG, pointee.offset()) == pointees.get(i).address(), buffer, actual, comparison);
+                comparePointer(pointee.offset(), pointees.get(i).address(), buffer, actual, comparison);
             }
             MemorySegment memoryExpected = heapCopy(pointee.after());
             MemorySegment memoryActual = heapCopy(pointees.get(i));
@@ -245,6 +244,23 @@ final class ReplaySession implements AutoCloseable {
         disguise.disguise(ioctl.request(), expected);
         disguise.disguise(ioctl.request(), actual);
         comparison.bytes("", expected, actual);
+    }
+
+    /** As a whole, or by halves where the transcript says that something was written over one of them. */
+    private static void comparePointer(int offset, long address, Buffer buffer, MemorySegment actual,
+            Comparison comparison) {
+        if (buffer.before().get(LONG, offset) == buffer.after().get(LONG, offset)) {
+            compareStanding(offset, Long.BYTES, "the pointer", actual.get(LONG, offset) == address, buffer, actual,
+                    comparison);
+            return;
+        }
+        for (int half = 0; half < Long.BYTES; half += Integer.BYTES) {
+            if (buffer.before().get(INT, offset + half) == buffer.after().get(INT, offset + half)) {
+                compareStanding(offset + half, Integer.BYTES, "half of the pointer",
+                        actual.get(INT, offset + half) == (int) (address >>> (half * Byte.SIZE)), buffer, actual,
+                        comparison);
+            }
+        }
     }
 
     /**
