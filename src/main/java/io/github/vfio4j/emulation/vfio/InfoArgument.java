@@ -57,14 +57,13 @@ public final class InfoArgument {
     public static int writeDevice(MemorySegment argument, int flags, int size, boolean cut) {
         long argsz = argsz(argument);
         long written = argsz >= size ? size : cut ? argsz : DEVICE_INFO;
-        if (!UserMemory.mapped(argument, 0, written)) {
-            return -Errno.EFAULT.code();
-        }
+        // A copy to memory that ends before it gets as far as it can.
+        long mapped = Math.min(written, argument.byteSize());
         UserMemory.putInt(argument, vfio_device_info.flags$offset(), flags);
         UserMemory.putInt(argument, vfio_device_info.num_regions$offset(), VFIO_PCI_NUM_REGIONS());
         UserMemory.putInt(argument, vfio_device_info.num_irqs$offset(), VFIO_PCI_NUM_IRQS());
-        argument.asSlice(DEVICE_INFO, written - DEVICE_INFO).fill((byte) 0);
-        return 0;
+        argument.asSlice(DEVICE_INFO, mapped - DEVICE_INFO).fill((byte) 0);
+        return mapped == written ? 0 : -Errno.EFAULT.code();
     }
 
     /**
