@@ -25,7 +25,9 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
+import java.util.function.Supplier;
 import java.util.stream.LongStream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes every call on two backends, the real kernel and the emulated one, and compares what each answers and writes. The
@@ -39,6 +41,7 @@ final class DifferentialBackend implements IoctlBackend {
 
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
     private static final int IOMMU_DESTROY = 0x3b80;
 
     private final IoctlBackend real;
@@ -46,6 +49,7 @@ final class DifferentialBackend implements IoctlBackend {
     private final Map<Integer, Integer> descriptors = new HashMap<>();
     private final List<String> divergences = new ArrayList<>();
     private long calls;
+    private @Nullable Runnable afterReal;
 
     DifferentialBackend(IoctlBackend real, IoctlBackend emulated) {
         this.real = real;
@@ -68,14 +72,18 @@ final class DifferentialBackend implements IoctlBackend {
     }
 
     /** A descriptor the emulated kernel has for one of the real kernel; a number it never gave out stays as it is. */
-    private int translate(int fd) {
+    int translate(int fd) {
         return descriptors.getOrDefault(fd, fd);
     }
 
     private void compare(String call, Object realAnswer, Object emulatedAnswer) {
+        compare(() -> call, realAnswer, emulatedAnswer);
+    }
+
+    private void compare(Supplier<String> call, Object realAnswer, Object emulatedAnswer) {
         calls++;
         if (!realAnswer.equals(emulatedAnswer)) {
-            divergences.add(call + ": the real kernel " + realAnswer + ", the emulated kernel " + emulatedAnswer);
+            divergences.add(call.get() + ": the real kernel " + realAnswer + ", the emulated kernel " + emulatedAnswer);
         }
     }
 
@@ -102,41 +110,91 @@ final class DifferentialBackend implements IoctlBackend {
         return realResult;
     }
 
+    /**
+     * The emulated kernel is asked first: what a real one would not survive it refuses, and then the real one is not asked.
+     * What depends on the real kernel's timing is to be {@linkplain #followingTheRealKernel the other way round}.
+     */
     @Override
     public synchronized int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
-        String call = "ioctl " + describe(request, argument);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment copy = argument;
             if (argument.byteSize() > 0) {
                 copy = arena.allocate(argument.byteSize(), Long.BYTES).copyFrom(argument);
                 for (long at : descriptorOffsets(request, argument)) {
-                    copy.set(ValueLayout.JAVA_INT, at, translate(copy.get(ValueLayout.JAVA_INT, at)));
+                    copy.set(INT, at, translate(copy.get(INT, at)));
                 }
             }
-            MemorySegment before = arena.allocate(Math.max(1, copy.byteSize())).asSlice(0, copy.byteSize());
-            before.copyFrom(argument);
-            MemorySegment emulatedBefore = arena.allocate(Math.max(1, copy.byteSize())).asSlice(0, copy.byteSize());
-            emulatedBefore.copyFrom(copy);
+            MemorySegment before = copyOf(arena, argument);
+            MemorySegment emulatedBefore = copyOf(arena, copy);
             List<MemorySegment> pointeesBefore = copies(arena, pointees);
-            int realResult = real.ioctl(fd, request, argument, pointees);
-            String realBytes = KernelFact.changes(before, argument) + changes(pointeesBefore, pointees);
             // The pointers in the argument are the same on both sides: so is the memory, one side after the other.
-            List<MemorySegment> pointeesAfter = copies(arena, pointees);
-            restore(pointeesBefore, pointees);
-            int emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
+            int realResult;
+            int emulatedResult;
+            String realMemory;
+            String emulatedMemory;
+            Runnable between = afterReal;
+            if (between == null) {
+                emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
+                emulatedMemory = changes(pointeesBefore, pointees);
+                restore(pointeesBefore, pointees);
+                realResult = real.ioctl(fd, request, argument, pointees);
+                realMemory = changes(pointeesBefore, pointees);
+            } else {
+                realResult = real.ioctl(fd, request, argument, pointees);
+                realMemory = changes(pointeesBefore, pointees);
+                between.run();
+                List<MemorySegment> pointeesAfter = copies(arena, pointees);
+                restore(pointeesBefore, pointees);
+                emulatedResult = emulated.ioctl(translate(fd), request, copy, pointees);
+                emulatedMemory = changes(pointeesBefore, pointees);
+                restore(pointeesAfter, pointees);
+            }
             if (realResult == 0 && emulatedResult == 0) {
                 adoptDescriptor(request, argument, copy);
             }
-            String emulatedBytes = KernelFact.changes(emulatedBefore, copy) + changes(pointeesBefore, pointees);
-            restore(pointeesAfter, pointees);
-            if (realResult > 0 && emulatedResult > 0 && request != 0x3b65) {
+            String realBytes = changes(before, argument) + realMemory;
+            String emulatedBytes = changes(emulatedBefore, copy) + emulatedMemory;
+            boolean descriptor = realResult > 0 && emulatedResult > 0 && request != 0x3b65;
+            if (descriptor) {
                 descriptors.put(realResult, emulatedResult);
+            }
+            Supplier<String> call = () -> "ioctl " + describe(request, before);
+            if (descriptor) {
                 compare(call, "a descriptor " + realBytes, "a descriptor " + emulatedBytes);
             } else {
                 compare(call, realResult + " " + realBytes, emulatedResult + " " + emulatedBytes);
             }
             return realResult;
         }
+    }
+
+    /**
+     * Makes calls on the real kernel first, so that what happens on the emulated one can be made to depend on it.
+     *
+     * @param between
+     *            what is to be done after each call on the real kernel and before that on the emulated one
+     */
+    synchronized <T> T followingTheRealKernel(Runnable between, Supplier<T> calls) {
+        afterReal = between;
+        try {
+            return calls.get();
+        } finally {
+            afterReal = null;
+        }
+    }
+
+    /** What has been seen to differ otherwise than in the answer to a call. */
+    synchronized void compareState(String what, Object onReal, Object onEmulated) {
+        compare(what, onReal, onEmulated);
+        calls--;
+    }
+
+    private static MemorySegment copyOf(Arena arena, MemorySegment argument) {
+        return arena.allocate(Math.max(1, argument.byteSize())).asSlice(0, argument.byteSize()).copyFrom(argument);
+    }
+
+    private static String changes(MemorySegment before, MemorySegment after) {
+        return before.mismatch(after) < 0 ? "" : KernelFact.changes(before, after);
     }
 
     private static List<MemorySegment> copies(Arena arena, MemorySegment... pointees) {
@@ -174,7 +232,7 @@ final class DifferentialBackend implements IoctlBackend {
         if (request == VFIO_DEVICE_BIND_IOMMUFD() && size >= 12) {
             return new long[]{8};
         }
-        int flags = size < 8 ? 0 : argument.get(ValueLayout.JAVA_INT_UNALIGNED, 4);
+        int flags = size < 8 ? 0 : argument.get(INT, 4);
         if (request == VFIO_DEVICE_SET_IRQS() && (flags & VFIO_IRQ_SET_DATA_EVENTFD()) != 0) {
             return LongStream.iterate(IRQ_SET_DATA, at -> at + Integer.BYTES <= size, at -> at + Integer.BYTES)
                     .toArray();
@@ -187,14 +245,13 @@ final class DifferentialBackend implements IoctlBackend {
     /** A descriptor that a call has written into its argument: alike if both kernels have. */
     private void adoptDescriptor(long request, MemorySegment argument, MemorySegment copy) {
         boolean stateSet = request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 16
-                && argument.get(ValueLayout.JAVA_INT_UNALIGNED,
-                        4) == (VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE() | VFIO_DEVICE_FEATURE_SET());
+                && argument.get(INT, 4) == (VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE() | VFIO_DEVICE_FEATURE_SET());
         if (stateSet) {
-            int realFd = argument.get(ValueLayout.JAVA_INT, 12);
-            int emulatedFd = copy.get(ValueLayout.JAVA_INT, 12);
+            int realFd = argument.get(INT, 12);
+            int emulatedFd = copy.get(INT, 12);
             if (realFd >= 0 && emulatedFd >= 0) {
                 descriptors.put(realFd, emulatedFd);
-                copy.set(ValueLayout.JAVA_INT, 12, realFd);
+                copy.set(INT, 12, realFd);
             }
         }
     }
@@ -203,9 +260,8 @@ final class DifferentialBackend implements IoctlBackend {
     private static String describe(long request, MemorySegment argument) {
         String number = "0x" + Long.toHexString(request);
         if (request == VFIO_DEVICE_FEATURE() && argument.byteSize() >= 8) {
-            return number + String.format(" argsz %s flags %#x",
-                    Integer.toUnsignedString(argument.get(ValueLayout.JAVA_INT, 0)),
-                    argument.get(ValueLayout.JAVA_INT, 4));
+            return number + String.format(" argsz %s flags %#x", Integer.toUnsignedString(argument.get(INT, 0)),
+                    argument.get(INT, 4));
         }
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
@@ -220,7 +276,7 @@ final class DifferentialBackend implements IoctlBackend {
     private static String words(MemorySegment argument) {
         StringBuilder words = new StringBuilder();
         for (long at = 0; at + Integer.BYTES <= argument.byteSize(); at += Integer.BYTES) {
-            words.append(' ').append(Integer.toHexString(argument.get(ValueLayout.JAVA_INT_UNALIGNED, at)));
+            words.append(' ').append(Integer.toHexString(argument.get(INT, at)));
         }
         return words.toString();
     }
@@ -228,9 +284,18 @@ final class DifferentialBackend implements IoctlBackend {
     private long both(String call, MemorySegment buffer, Function<MemorySegment, Long> onReal,
             Function<MemorySegment, Long> onEmulated) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment copy = arena.allocate(buffer.byteSize()).copyFrom(buffer);
+            MemorySegment copy = arena.allocate(Math.max(1, buffer.byteSize())).asSlice(0, buffer.byteSize())
+                    .copyFrom(buffer);
+            Runnable between = afterReal;
+            long emulatedResult = 0;
+            if (between == null) {
+                emulatedResult = onEmulated.apply(copy);
+            }
             long realResult = onReal.apply(buffer);
-            long emulatedResult = onEmulated.apply(copy);
+            if (between != null) {
+                between.run();
+                emulatedResult = onEmulated.apply(copy);
+            }
             compare(call, realResult + " " + text(buffer, realResult),
                     emulatedResult + " " + text(copy, emulatedResult));
             return realResult;

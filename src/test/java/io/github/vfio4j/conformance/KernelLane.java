@@ -8,6 +8,7 @@ import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.cli.Main;
+import io.github.vfio4j.conformance.Subject.Kind;
 import io.github.vfio4j.trace.Environment;
 import io.github.vfio4j.trace.RecordingBackend;
 import java.io.IOException;
@@ -63,6 +64,12 @@ final class KernelLane implements Callable<Integer> {
     @Option(names = "--record", description = "a directory for transcripts of what the real kernel was asked")
     private @Nullable Path transcripts;
 
+    @Option(names = "--differential", description = "make so many random ioctls instead, and compare them")
+    private long differential;
+
+    @Option(names = "--seed", description = "of the first random program")
+    private long seed = System.currentTimeMillis();
+
     private final PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
     private final List<String> failures = new ArrayList<>();
 
@@ -83,6 +90,9 @@ final class KernelLane implements Callable<Integer> {
         out.println("Compared with an emulated machine like this one: " + environment);
         if (newerKernel == null && !kernel.endsWith(environment.kernel().version())) {
             failures.add("this kernel is not " + kernel);
+        }
+        if (differential > 0) {
+            return comparePrograms(environment);
         }
         demo();
         compareFeatures(environment, physicalFunction, "0000:01:00.0");
@@ -125,6 +135,26 @@ final class KernelLane implements Callable<Integer> {
             return 0;
         }
         return divergences.isEmpty() && failures.isEmpty() ? 0 : 1;
+    }
+
+    /** Random programs on all devices; what they have come upon. */
+    private int comparePrograms(Environment environment) throws IOException {
+        List<Subject> machine = new ArrayList<>(
+                List.of(new Subject(Kind.PHYSICAL_FUNCTION, physicalFunction.toString()),
+                        new Subject(Kind.VIRTUAL_FUNCTION, physicalFunction.toString(), 0),
+                        new Subject(Kind.VIRTUAL_FUNCTION, physicalFunction.toString(), 1),
+                        new Subject(Kind.PLAIN_FUNCTION, plainFunction.toString())));
+        if (mediatedDevices != null) {
+            machine.addAll(mediatedDevices.subjects());
+        }
+        out.println("Random programs from seed " + seed + " on, on " + machine);
+        DifferentialPrograms programs = new DifferentialPrograms(environment, NativeBackend.create(),
+                environment.boot(), process -> process, machine, out);
+        int divergences = programs.run(differential, seed);
+        out.print(programs.tally());
+        failures.forEach(out::println);
+        out.println("kernel " + kernel + ": " + programs.tally().ioctls() + " ioctls, " + divergences + " divergences");
+        return (divergences == 0 && failures.isEmpty()) || newerKernel != null ? 0 : 1;
     }
 
     private void demo() {

@@ -41,6 +41,13 @@ final class MediatedDeviceCalls {
         return List.of(mtty, mttyWithTwoPorts, mdpy);
     }
 
+    /** The same for random programs. */
+    List<Subject> subjects() {
+        return List.of(new Subject(Subject.Kind.MTTY, mtty.toString(), 1),
+                new Subject(Subject.Kind.MTTY, mttyWithTwoPorts.toString(), 2),
+                new Subject(Subject.Kind.MDPY, mdpy.toString()));
+    }
+
     /**
      * Makes the calls.
      *

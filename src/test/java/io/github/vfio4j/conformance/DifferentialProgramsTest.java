@@ -1,0 +1,226 @@
+package io.github.vfio4j.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.vfio4j.ForwardingBackend;
+import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.conformance.Subject.Kind;
+import io.github.vfio4j.emulation.EmulatedKernel;
+import io.github.vfio4j.emulation.EmulatedProcess;
+import io.github.vfio4j.trace.Environment;
+import io.github.vfio4j.trace.Replayer;
+import io.github.vfio4j.trace.Transcript;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** The random programs of the kernel lane, with an emulated kernel in place of the real one. */
+class DifferentialProgramsTest {
+
+    private static final long SEED = 20260101;
+    private static final long IOCTLS = 20_000;
+    private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
+    private static final String MTTY = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+    private static final String MTTY_2 = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002";
+    private static final String MDPY = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1003";
+    private static final String PF = "0000:01:00.0";
+    private static final String PLAIN = "0000:02:00.0";
+
+    private static final List<Subject> MACHINE = List.of(new Subject(Kind.PHYSICAL_FUNCTION, PF),
+            new Subject(Kind.VIRTUAL_FUNCTION, PF, 0), new Subject(Kind.VIRTUAL_FUNCTION, PF, 1),
+            new Subject(Kind.PLAIN_FUNCTION, PLAIN), new Subject(Kind.MTTY, MTTY, 1), new Subject(Kind.MTTY, MTTY_2, 2),
+            new Subject(Kind.MDPY, MDPY));
+
+    private final StringWriter output = new StringWriter();
+
+    private static Environment environment(String kernel) throws IOException {
+        return Environment.parse("{\"transcript\":1,\"kernel\":\"" + kernel
+                + "\",\"options\":{\"iommufdDriver\":true},\"devices\":[{\"kind\":\"pci\",\"name\":\"" + PF
+                + "\",\"group\":4,\"sriov\":{\"totalVfs\":2},\"bars\":[{\"index\":0,\"size\":16384,\"kind\":\"memory\"}]},"
+                + "{\"kind\":\"pci\",\"name\":\"" + PLAIN
+                + "\",\"group\":5,\"bars\":[{\"index\":0,\"size\":1048576,\"kind\":\"memory\"}]},"
+                + "{\"kind\":\"mtty\",\"name\":\"" + MTTY + "\",\"group\":9,\"ports\":1},{\"kind\":\"mtty\",\"name\":\""
+                + MTTY_2 + "\",\"group\":10,\"ports\":2},{\"kind\":\"mdpy\",\"name\":\"" + MDPY + "\",\"group\":11}]}");
+    }
+
+    /** Time passes on the kernel that stands for the real one, so that devices sometimes fall asleep. */
+    private static final class Restless extends ForwardingBackend {
+        private final EmulatedKernel kernel;
+        private final Random random = new Random(1);
+
+        Restless(EmulatedKernel kernel) {
+            super(kernel.newProcess());
+            this.kernel = kernel;
+        }
+
+        @Override
+        public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+            kernel.advance(random.nextBoolean() ? Duration.ZERO : Duration.ofMillis(1));
+            return super.ioctl(fd, request, argument, pointees);
+        }
+    }
+
+    private DifferentialPrograms programs(String kernel, Function<EmulatedProcess, IoctlBackend> wrong)
+            throws IOException {
+        Environment environment = environment(kernel);
+        return new DifferentialPrograms(environment, new Restless(environment.boot()), environment.boot(), wrong,
+                MACHINE, new PrintWriter(output, true));
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"5.7", "6.1", "6.12", "7.2"})
+    void twoKernelsAlikeDoNotDiffer(String kernel) throws IOException {
+        DifferentialPrograms programs = programs(kernel, process -> process);
+        assertThat(programs.run(IOCTLS, SEED)).as(output.toString()).isZero();
+        assertThat(programs.tally().ioctls()).isGreaterThanOrEqualTo(IOCTLS);
+        if (!kernel.equals("5.7")) {
+            assertThat(programs.tally().wakeUps()).isPositive();
+        }
+    }
+
+    /** Each feature's answers that programs have to come upon, or they compare less than they say. */
+    private static final Map<Integer, String> ANSWERS = Map.ofEntries(
+            Map.entry(0, "carried out,0,EINVAL,EFAULT,ENOTTY"), Map.entry(1, "carried out,0,EINVAL,EFAULT,ENOTTY"),
+            Map.entry(2, "carried out,0,EINVAL,EFAULT,ENOTTY"), Map.entry(3, "carried out,0,EINVAL,EFAULT,ENOTTY"),
+            Map.entry(4, "carried out,0,EINVAL,EFAULT,EBADF,ENOTTY"),
+            Map.entry(5, "carried out,0,EINVAL,EFAULT,ENOTTY"),
+            Map.entry(6, "carried out,0,EINVAL,EFAULT,E2BIG,EOVERFLOW,ENOTTY"),
+            Map.entry(7, "carried out,0,EINVAL,EFAULT,ENOTTY"),
+            Map.entry(8, "carried out,0,EINVAL,EFAULT,EOVERFLOW,ENOTTY"),
+            Map.entry(9, "carried out,0,EINVAL,EFAULT,ENOTTY"), Map.entry(10, "EINVAL,EFAULT,ENOTTY"),
+            Map.entry(11, "carried out,0,EINVAL,EFAULT,ENODEV,ENOMEM,ENOTTY"),
+            Map.entry(12, "carried out,0,EINVAL,EFAULT"), Map.entry(13, "EINVAL,EFAULT,ENOTTY"));
+
+    @Test
+    void programsComeUponEveryAnswer() throws IOException {
+        DifferentialPrograms programs = programs("7.2", process -> process);
+        programs.run(2 * IOCTLS, SEED + 1);
+        ANSWERS.forEach((feature, answers) -> assertThat(answers.split(",", -1))
+                .allSatisfy(answer -> assertThat(programs.tally().count(feature, answer))
+                        .as("%s of feature %d", answer, feature).isPositive()));
+    }
+
+    /** Kernels with one rule broken each. */
+    enum Wrong {
+        /** Semantics §A.2: an argsz of 7 is too small, 8 is not. */
+        ARGSZ_OFF_BY_ONE {
+            @Override
+            int answer(int result, int argsz, int flags, MemorySegment argument) {
+                return argsz == 8 && result == 0 ? -22 : result;
+            }
+        },
+        /** Semantics §A.2: EINVAL comes before ENOTTY. */
+        CHECK_ORDER_SWAPPED {
+            @Override
+            int answer(int result, int argsz, int flags, MemorySegment argument) {
+                return (flags & 0xffff) == 0xffff && result == -22 ? -25 : result;
+            }
+        },
+        /** Semantics §A.4: probing touches nothing. */
+        PROBE_WRITES {
+            @Override
+            int answer(int result, int argsz, int flags, MemorySegment argument) {
+                if ((flags & 1 << 18) != 0 && result == 0 && argument.byteSize() > 8) {
+                    argument.set(ValueLayout.JAVA_BYTE, 8, (byte) ~argument.get(ValueLayout.JAVA_BYTE, 8));
+                }
+                return result;
+            }
+        },
+        /** Semantics §B.4.1. */
+        WRONG_ERRNO {
+            @Override
+            int answer(int result, int argsz, int flags, MemorySegment argument) {
+                return result == -7 ? -22 : result;
+            }
+        },
+        /** Semantics §B.2.2: a refused SET writes −1 in place of the descriptor. */
+        REFUSED_SET_WRITES_NOTHING {
+            @Override
+            int answer(int result, int argsz, int flags, MemorySegment argument) {
+                if (result == -22 && flags == (2 | 1 << 17) && argsz >= 16 && argument.byteSize() >= 16) {
+                    argument.set(INT, 12, 0);
+                }
+                return result;
+            }
+        },
+        /** Semantics §D.1: tokens are compared as a whole. */
+        TOKEN_COMPARED_ON_15_BYTES {
+            @Override
+            void before(long request, MemorySegment argument) {
+                byte[] bytes = argument.toArray(ValueLayout.JAVA_BYTE);
+                String name = new String(bytes, StandardCharsets.US_ASCII);
+                int at = name.indexOf("vf_token=");
+                if (request == 0x3b6a && at >= 0 && bytes.length > at + 9 + 35) {
+                    argument.set(ValueLayout.JAVA_BYTE, at + 9 + 35L, (byte) '0');
+                }
+            }
+        },
+        /** Semantics §B.8: VFIO_DEVICE_RESET leads back to RUNNING. */
+        STATE_NOT_RESET {
+            @Override
+            boolean skips(long request) {
+                return request == 0x3b6f;
+            }
+        };
+
+        int answer(int result, int argsz, int flags, MemorySegment argument) {
+            return result;
+        }
+
+        void before(long request, MemorySegment argument) {
+            // As it is.
+        }
+
+        boolean skips(long request) {
+            return false;
+        }
+
+        IoctlBackend kernel(EmulatedProcess process) {
+            return new ForwardingBackend(process) {
+                @Override
+                public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                    before(request, argument);
+                    if (skips(request)) {
+                        return 0;
+                    }
+                    int result = super.ioctl(fd, request, argument, pointees);
+                    boolean feature = request == 0x3b75 && argument.byteSize() >= 8;
+                    return feature ? answer(result, argument.get(INT, 0), argument.get(INT, 4), argument) : result;
+                }
+            };
+        }
+    }
+
+    @ParameterizedTest
+    @EnumSource
+    void aWrongKernelIsFound(Wrong wrong) throws IOException {
+        DifferentialPrograms programs = programs("7.2", wrong::kernel);
+        assertThat(programs.run(IOCTLS, SEED)).isPositive();
+        String report = output.toString();
+        assertThat(report).contains("seed ", "Cut down to ").doesNotContain(RandomProgram.token(0),
+                RandomProgram.token(1));
+        // A few steps are left of some hundred.
+        String steps = report.substring(report.indexOf("Cut down to ") + 12);
+        assertThat(Integer.parseInt(steps.substring(0, steps.indexOf(' ')))).isLessThan(20);
+        // And the transcript is one.
+        String transcript = report.lines().dropWhile(line -> !line.startsWith("Transcript")).skip(1)
+                .takeWhile(line -> line.startsWith("{")).collect(Collectors.joining("\n"));
+        assertThat(Replayer
+                .replayEmulated(Transcript.read(new ByteArrayInputStream(transcript.getBytes(StandardCharsets.UTF_8))))
+                .divergences()).isEmpty();
+    }
+}
