@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import io.github.vfio4j.backend.Fault;
+import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
@@ -149,8 +151,9 @@ class DescriptorTest {
 
     @Test
     void anErrorOfCloseIsReportedOnce() throws VfioException {
-        Descriptor descriptor = new Descriptor(new FailingBackend(process, 1, () -> -Errno.EIO.code()), openContainer(),
-                "container");
+        FaultInjectingBackend faults = new FaultInjectingBackend(process);
+        Descriptor descriptor = new Descriptor(faults, openContainer(), "container");
+        faults.inject(Fault.onAnyCall().fails(Errno.EIO));
         assertThatExceptionOfType(VfioException.class).isThrownBy(descriptor::close)
                 .withMessage("close container: EIO (input/output error)");
         descriptor.close();

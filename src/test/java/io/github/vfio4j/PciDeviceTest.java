@@ -3,6 +3,8 @@ package io.github.vfio4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
+import io.github.vfio4j.backend.Fault;
+import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
@@ -127,7 +129,9 @@ class PciDeviceTest {
     @Test
     void aFailingAttributeIsClosedAgain() {
         for (int n = 2; n <= 3; n++) {
-            Vfio vfio = Vfio.using(new FailingBackend(process, n, () -> -Errno.EIO.code()));
+            FaultInjectingBackend faults = new FaultInjectingBackend(process);
+            faults.inject(Fault.onAnyCall().nth(n).fails(Errno.EIO));
+            Vfio vfio = Vfio.using(faults);
             // The third call is the close, whose error tells nothing about what was read.
             PciDevice owner = vfio.pciDevice(PciAddress.parse("0000:01:00.0"));
             if (n == 2) {

@@ -3,11 +3,11 @@ package io.github.vfio4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
-import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.Fault;
+import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
@@ -179,12 +179,8 @@ class RefusedOpeningTest {
 
     @Test
     void aFunctionWithoutAnIommu() throws VfioException {
-        IoctlBackend withoutIommu = new ForwardingBackend(process) {
-            @Override
-            public long readlink(String path, MemorySegment buffer) {
-                return path.endsWith("/iommu_group") ? -Errno.ENOENT.code() : super.readlink(path, buffer);
-            }
-        };
+        FaultInjectingBackend withoutIommu = new FaultInjectingBackend(process);
+        withoutIommu.inject(Fault.onPath("/sys/bus/pci/devices/0000:02:00.0/iommu_group").from(1).fails(Errno.ENOENT));
         try (VfioContainer own = Vfio.using(withoutIommu).openContainer()) {
             assertThatExceptionOfType(VfioException.class).isThrownBy(() -> own.openDevice(PLAIN))
                     .withMessage("open 0000:02:00.0. The function is in no IOMMU group: turn the IOMMU on in the"
@@ -194,12 +190,8 @@ class RefusedOpeningTest {
 
     @Test
     void aGroupWhoseFileWasNotHandedToTheContainer() throws VfioException {
-        IoctlBackend withoutGroupFile = new ForwardingBackend(process) {
-            @Override
-            public int open(String path, int flags) {
-                return path.equals("/dev/vfio/2") ? -Errno.ENOENT.code() : super.open(path, flags);
-            }
-        };
+        FaultInjectingBackend withoutGroupFile = new FaultInjectingBackend(process);
+        withoutGroupFile.inject(Fault.onPath("/dev/vfio/2").fails(Errno.ENOENT));
         try (VfioContainer own = Vfio.using(withoutGroupFile).openContainer()) {
             assertThatExceptionOfType(VfioException.class).isThrownBy(() -> own.openDevice(PLAIN))
                     .withMessageContaining("0000:02:00.0 is bound to vfio-pci, but its group's file is not here")

@@ -16,6 +16,8 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.VfioException;
+import io.github.vfio4j.backend.Fault;
+import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.MigrationData;
 import io.github.vfio4j.feature.MigrationState;
@@ -59,7 +61,8 @@ class MigrationDriverTest {
     @Parameter
     private KernelProfile profile;
 
-    private Fault fault;
+    private StrayDevice stray;
+    private FaultInjectingBackend faults;
     private MttyMachine machine;
     private MigrationDriver driver;
     private final ByteArrayOutputStream saved = new ByteArrayOutputStream();
@@ -71,13 +74,17 @@ class MigrationDriverTest {
 
     @BeforeEach
     void open() throws VfioException {
-        machine = new MttyMachine(profile, 2, process -> fault = new Fault(process));
+        machine = new MttyMachine(profile, 2, process -> {
+            stray = new StrayDevice(process);
+            faults = new FaultInjectingBackend(stray);
+            return faults;
+        });
         driver = MigrationDriver.of(machine.device()).orElseThrow();
     }
 
     @AfterEach
     void nothingIsLeftOpen() throws VfioException {
-        fault.relent();
+        stray.stuckIn = null;
         machine.close();
     }
 
@@ -154,8 +161,8 @@ class MigrationDriverTest {
         SaveSummary summary = driver.save(sink(), MigrationOptions.DEFAULT.withBufferSize(40), noting);
         assertThat(events).containsExactly("STOP_COPY", "40", "80", "96", "STOP");
         assertThat(summary.precopyRounds()).isZero();
-        assertThat(fault.buffers).as("one buffer for all").hasSize(1);
-        assertThat(fault.longestRead).isEqualTo(40);
+        assertThat(stray.buffers).as("one buffer for all").hasSize(1);
+        assertThat(stray.longestRead).isEqualTo(40);
     }
 
     /** A device that stands still, or starts no peer-to-peer DMA, is not made to for the sake of pre-copy. */
@@ -308,7 +315,7 @@ class MigrationDriverTest {
 
     @Test
     void aDeviceThatHasFailedIsTold() throws IOException {
-        MigrationException failure = failingSave(sink(), PRECOPY, when("STOP_COPY", () -> fault.stuckIn = ERROR));
+        MigrationException failure = failingSave(sink(), PRECOPY, when("STOP_COPY", () -> stray.stuckIn = ERROR));
         assertThat(failure.outcome()).isEqualTo(Outcome.NEEDS_RESET);
         assertThat(failure.state()).contains(ERROR);
         assertThat(failure).hasMessageContaining("The device is in ERROR, which only a reset ends");
@@ -316,7 +323,7 @@ class MigrationDriverTest {
         assertThat(failure).hasMessageContaining("was not begun");
         assertThat(failure.outcome()).as("nothing was done about it").isEqualTo(Outcome.NEEDS_RESET);
         machine.device().reset();
-        failure = failingSave(sink(), PRECOPY.withResetOnFailure(), when("STOP_COPY", () -> fault.stuckIn = ERROR));
+        failure = failingSave(sink(), PRECOPY.withResetOnFailure(), when("STOP_COPY", () -> stray.stuckIn = ERROR));
         assertThat(failure.outcome()).isEqualTo(Outcome.RESET);
         assertThat(state()).isEqualTo(RUNNING);
     }
@@ -333,11 +340,11 @@ class MigrationDriverTest {
 
     @Test
     void precopyGoesOnUntilLittleIsLeft() throws IOException {
-        long noMessage = Fault.failing(Errno.ENOMSG);
-        long again = Fault.failing(Errno.EAGAIN);
-        fault.infos.addAll(
+        long noMessage = StrayDevice.failing(Errno.ENOMSG);
+        long again = StrayDevice.failing(Errno.EAGAIN);
+        stray.infos.addAll(
                 List.of(new PrecopyInfo(100, 0, false), new PrecopyInfo(0, 50, false), new PrecopyInfo(0, 8, false)));
-        fault.reads.addAll(List.of(60L, again, 40L, 30L, noMessage, 5L, again, again, 7L, 0L));
+        stray.reads.addAll(List.of(60L, again, 40L, 30L, noMessage, 5L, again, again, 7L, 0L));
         SaveSummary summary = driver.save(sink(), MigrationOptions.DEFAULT.withPrecopy(9, 10), noting);
         assertThat(events).containsExactly("PRE_COPY", "60", "100", "round 1 left 50", "130", "round 2 left 8",
                 "STOP_COPY", "135", "142", "STOP");
@@ -349,20 +356,20 @@ class MigrationDriverTest {
     @ParameterizedTest
     @CsvSource({"0, 1000, 3", "1000, 0, 3", "-1, -1, 3", "0, 10, 0"})
     void precopyComesToAnEnd(long initial, long dirty, int rounds) throws IOException {
-        fault.infos.add(new PrecopyInfo(initial, dirty, false));
+        stray.infos.add(new PrecopyInfo(initial, dirty, false));
         SaveSummary summary = driver.save(sink(), MigrationOptions.DEFAULT.withPrecopy(3, 10), new MigrationListener() {
             @Override
             public void stateChanged(MigrationState state) {
                 if (state == PRE_COPY) {
-                    fault.reads.addAll(java.util.Collections.nCopies(rounds, 1L).stream()
+                    stray.reads.addAll(java.util.Collections.nCopies(rounds, 1L).stream()
                             .flatMap(one -> java.util.stream.Stream.of(one, 0L)).toList());
                 }
             }
         });
         assertThat(summary.precopyRounds()).isEqualTo(rounds);
-        fault.infos.clear();
-        fault.infos.add(new PrecopyInfo(10, 0, false));
-        fault.reads.add(Fault.failing(Errno.ENOMSG));
+        stray.infos.clear();
+        stray.infos.add(new PrecopyInfo(10, 0, false));
+        stray.reads.add(StrayDevice.failing(Errno.ENOMSG));
         driver.start();
         assertThat(driver.save(sink(), MigrationOptions.DEFAULT.withPrecopy(1000, 0), MigrationListener.NONE)
                 .precopyRounds()).as("nothing moves").isEqualTo(1);
@@ -370,7 +377,7 @@ class MigrationDriverTest {
 
     @Test
     void aStoppedDeviceHasNoTemporaryEnd() throws IOException {
-        fault.reads.add(Fault.failing(Errno.ENOMSG));
+        stray.reads.add(StrayDevice.failing(Errno.ENOMSG));
         MigrationException failure = failingSave(sink(), MigrationOptions.DEFAULT, MigrationListener.NONE);
         assertThat(failure.getCause()).matches(e -> ((VfioException) e).is(Errno.ENOMSG))
                 .hasMessageContaining("fault of its driver");
@@ -380,12 +387,12 @@ class MigrationDriverTest {
     @Test
     void aStandstillIsEndedByTheTimeout() throws IOException {
         MigrationOptions impatient = MigrationOptions.DEFAULT.withStallTimeout(Duration.ZERO);
-        fault.reads.add(Fault.failing(Errno.EAGAIN));
+        stray.reads.add(StrayDevice.failing(Errno.EAGAIN));
         assertThat(failingSave(sink(), impatient, MigrationListener.NONE).getCause())
                 .hasMessageContaining("The device has no data for PT0S");
         assertThat(failingSave(dribbling(0), impatient, MigrationListener.NONE).getCause())
                 .hasMessageContaining("The channel takes no data");
-        fault.writes.add(Fault.failing(Errno.EAGAIN));
+        stray.writes.add(StrayDevice.failing(Errno.EAGAIN));
         assertThat(catchThrowableOfType(MigrationException.class,
                 () -> driver.restore(source(STREAM), impatient.withResetOnFailure(), MigrationListener.NONE))
                 .getCause()).hasMessageContaining("The device takes no data");
@@ -452,8 +459,8 @@ class MigrationDriverTest {
     void channelsAndDevicesThatMoveLittleAtATimeAreWaitedFor() throws IOException {
         driver.save(dribbling(50), MigrationOptions.DEFAULT, MigrationListener.NONE);
         assertThat(saved.size()).isEqualTo(STREAM);
-        long again = Fault.failing(Errno.EAGAIN);
-        fault.writes.addAll(List.of(again, 10L, 3L, again, 20L, 30L));
+        long again = StrayDevice.failing(Errno.EAGAIN);
+        stray.writes.addAll(List.of(again, 10L, 3L, again, 20L, 30L));
         assertThat(driver.restore(hesitating(60))).isEqualTo(STREAM);
         saved.reset();
         driver.save(sink());
@@ -462,7 +469,7 @@ class MigrationDriverTest {
 
     @Test
     void anInterruptedMigrationIsRolledBackAndTheThreadStaysInterrupted() throws IOException {
-        fault.reads.add(Fault.failing(Errno.EAGAIN));
+        stray.reads.add(StrayDevice.failing(Errno.EAGAIN));
         Thread.currentThread().interrupt();
         MigrationException failure = failingSave(sink(), MigrationOptions.DEFAULT, MigrationListener.NONE);
         assertThat(Thread.interrupted()).isTrue();
@@ -486,10 +493,10 @@ class MigrationDriverTest {
     /** Every call fails once, and every call from each one on: nothing leaks, and what is told of the device is true. */
     private void failEverywhere(Migration migration, boolean once) throws IOException {
         for (int call = 1;; call++) {
-            fault.fail(call, once ? call : Integer.MAX_VALUE);
+            faults.inject((once ? Fault.onAnyCall().nth(call) : Fault.onAnyCall().from(call)).fails(Errno.EIO));
             Optional<MigrationException> failure = attempt(migration);
-            boolean failed = fault.hasFailed();
-            fault.relent();
+            boolean failed = faults.injected() > 0;
+            faults.clear();
             assertThat(machine.leaked()).as("descriptors after failure of call %s", call).isZero();
             assertThat(failure.isPresent()).as("failure of call %s", call).isEqualTo(failed);
             if (failure.isEmpty()) {
@@ -529,7 +536,7 @@ class MigrationDriverTest {
     @Test
     void aFailureOfTheRollbackIsSuppressed() {
         MigrationException failure = failingSave(refusing(), PRECOPY,
-                when("PRE_COPY", () -> fault.stuckIn = PRE_COPY_P2P));
+                when("PRE_COPY", () -> stray.stuckIn = PRE_COPY_P2P));
         assertThat(failure.getCause()).hasMessage("No space left on device");
         assertThat(failure.getCause()).extracting(Throwable::getSuppressed)
                 .asInstanceOf(InstanceOfAssertFactories.ARRAY).hasSize(1);

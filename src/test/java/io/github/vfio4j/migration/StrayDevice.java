@@ -14,11 +14,10 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.Set;
-import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
-/** A device and a kernel that go wrong when told to: stands between the library and the kernel. */
-final class Fault extends ForwardingBackend {
+/** A device that answers what it is told to: stands between the library and the kernel. */
+final class StrayDevice extends ForwardingBackend {
 
     private static final int GET_STATE = 2 | 1 << 16;
     private static final int SET_STATE = 2 | 1 << 17;
@@ -37,50 +36,12 @@ final class Fault extends ForwardingBackend {
     @Nullable
     MigrationState stuckIn;
 
-    private int calls;
-    private int failFrom = Integer.MAX_VALUE;
-    private int failTo = Integer.MAX_VALUE;
-
-    Fault(IoctlBackend next) {
+    StrayDevice(IoctlBackend next) {
         super(next);
-    }
-
-    /** Lets calls fail, counted from now on, the first being 1. Those that close are carried out all the same. */
-    void fail(int first, int last) {
-        calls = 0;
-        failFrom = first;
-        failTo = last;
-    }
-
-    /** Whether there were that many calls. */
-    boolean hasFailed() {
-        return calls >= failFrom;
-    }
-
-    /** No more failures. */
-    void relent() {
-        failFrom = Integer.MAX_VALUE;
-        failTo = Integer.MAX_VALUE;
-        stuckIn = null;
-    }
-
-    private long call(LongSupplier call) {
-        calls++;
-        return calls >= failFrom && calls <= failTo ? -Errno.EIO.code() : call.getAsLong();
-    }
-
-    @Override
-    public int close(int fd) {
-        int result = super.close(fd);
-        return (int) call(() -> result);
     }
 
     @Override
     public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
-        return (int) call(() -> answer(fd, request, argument, pointees));
-    }
-
-    private int answer(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
         if (request == vfio_h.VFIO_DEVICE_RESET()) {
             stuckIn = null;
         }
@@ -105,24 +66,20 @@ final class Fault extends ForwardingBackend {
     public long read(int fd, MemorySegment buffer) {
         buffers.add(buffer.address());
         longestRead = Math.max(longestRead, buffer.byteSize());
-        return call(() -> {
-            if (reads.isEmpty()) {
-                return super.read(fd, buffer);
-            }
-            long answer = reads.remove();
-            if (answer > 0) {
-                buffer.asSlice(0, answer).fill((byte) 'x');
-            }
-            return answer;
-        });
+        if (reads.isEmpty()) {
+            return super.read(fd, buffer);
+        }
+        long answer = reads.remove();
+        if (answer > 0) {
+            buffer.asSlice(0, answer).fill((byte) 'x');
+        }
+        return answer;
     }
 
     @Override
     public long write(int fd, MemorySegment buffer) {
-        return call(() -> {
-            long answer = writes.isEmpty() ? buffer.byteSize() : writes.remove();
-            return answer <= 0 ? answer : super.write(fd, buffer.asSlice(0, Math.min(answer, buffer.byteSize())));
-        });
+        long answer = writes.isEmpty() ? buffer.byteSize() : writes.remove();
+        return answer <= 0 ? answer : super.write(fd, buffer.asSlice(0, Math.min(answer, buffer.byteSize())));
     }
 
     /** −errno. */
