@@ -19,6 +19,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.UUID;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -48,6 +49,7 @@ public final class EmulatedKernel {
     private final KernelProfile profile;
     private final PciBus bus;
     private final FileTree files;
+    private final List<EmulatedProcess> processes = new CopyOnWriteArrayList<>();
     private final int descriptorLimit;
     private final AtomicLong manualNanos = new AtomicLong();
     private final boolean manualClock;
@@ -112,7 +114,7 @@ public final class EmulatedKernel {
      * @return a process with the three standard descriptors open
      */
     public EmulatedProcess newProcess() {
-        return new EmulatedProcess(this, files, descriptorLimit, true);
+        return start(true);
     }
 
     /**
@@ -121,7 +123,27 @@ public final class EmulatedKernel {
      * @return a process with the three standard descriptors open
      */
     public EmulatedProcess newUnprivilegedProcess() {
-        return new EmulatedProcess(this, files, descriptorLimit, false);
+        return start(false);
+    }
+
+    private EmulatedProcess start(boolean root) {
+        EmulatedProcess process = new EmulatedProcess(this, files, descriptorLimit, root);
+        processes.add(process);
+        return process;
+    }
+
+    void forget(EmulatedProcess process) {
+        processes.remove(process);
+    }
+
+    /**
+     * The processes that have been started and not {@linkplain EmulatedProcess#close ended}. For tests that look for
+     * leaks.
+     *
+     * @return them, the oldest first
+     */
+    public List<EmulatedProcess> processes() {
+        return List.copyOf(processes);
     }
 
     /**

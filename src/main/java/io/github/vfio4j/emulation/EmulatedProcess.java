@@ -11,6 +11,7 @@ import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.util.SortedMap;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -55,6 +56,15 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
      */
     public int openDescriptors() {
         return descriptors.size();
+    }
+
+    /**
+     * What is open beyond the three standard descriptors. For tests that look for leaks.
+     *
+     * @return by descriptor, what it leads to in words: {@code /dev/vfio/vfio}, {@code device 0000:01:00.0}
+     */
+    public SortedMap<Integer, String> openFiles() {
+        return descriptors.describe().tailMap(STANDARD_DESCRIPTORS);
     }
 
     @Override
@@ -157,10 +167,11 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         }
     }
 
-    /** Ends the process: its descriptors are closed. */
+    /** Ends the process: its descriptors are closed, and its kernel forgets it. */
     @Override
     public void close() {
         descriptors.closeAll();
+        kernel.forget(this);
     }
 
     /** The kernel in words, for example {@code emulated Linux 7.2}. */

@@ -102,7 +102,8 @@ final class FileTree {
         if (writable && (!root || !attribute.writable())) {
             return -Errno.EACCES.code();
         }
-        return descriptors.install(fd, new AttributeFile(readable, writable, attribute.show(), attribute.store()));
+        return descriptors.install(fd,
+                new AttributeFile(path, readable, writable, attribute.show(), attribute.store()));
     }
 
     /**

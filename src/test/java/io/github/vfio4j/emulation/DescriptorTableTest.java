@@ -40,6 +40,8 @@ class DescriptorTableTest {
         assertThat(program.deviceFd(5, PLAIN)).isEqualTo(6);
         assertThat(program.deviceFd(5, PLAIN)).isEqualTo(8);
         assertThat(program.process().openDescriptors()).isEqualTo(9);
+        assertThat(program.process().openFiles()).containsOnlyKeys(3, 4, 5, 6, 7, 8).containsEntry(4, "/dev/vfio/vfio")
+                .containsEntry(6, "device " + PLAIN).containsEntry(7, ENABLE_SRIOV);
     }
 
     @ParameterizedTest

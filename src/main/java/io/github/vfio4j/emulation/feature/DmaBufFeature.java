@@ -110,6 +110,11 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
         }
 
         @Override
+        public String toString() {
+            return "DMA-buf";
+        }
+
+        @Override
         protected boolean isPositional() {
             return false;
         }

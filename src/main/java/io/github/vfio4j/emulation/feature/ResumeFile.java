@@ -31,6 +31,11 @@ final class ResumeFile extends OpenFile {
     }
 
     @Override
+    public String toString() {
+        return "migration data of a device that resumes";
+    }
+
+    @Override
     protected boolean isPositional() {
         return false;
     }

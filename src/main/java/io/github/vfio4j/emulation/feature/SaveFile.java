@@ -34,6 +34,11 @@ public final class SaveFile extends OpenFile {
     }
 
     @Override
+    public String toString() {
+        return "migration data of a device that saves";
+    }
+
+    @Override
     protected boolean isPositional() {
         return false;
     }

@@ -10,6 +10,7 @@ import java.util.function.ToIntFunction;
 /** An open sysfs attribute: its text is made at the first read, and every write is a request of its own. */
 public final class AttributeFile extends OpenFile {
 
+    private final String path;
     private final Supplier<String> show;
     private final ToIntFunction<String> store;
     private int position;
@@ -17,15 +18,24 @@ public final class AttributeFile extends OpenFile {
     /**
      * Opens an attribute.
      *
+     * @param path
+     *            where it is
      * @param show
      *            makes the text, without the newline
      * @param store
      *            takes a written text as it is; 0 or −errno
      */
-    public AttributeFile(boolean readable, boolean writable, Supplier<String> show, ToIntFunction<String> store) {
+    public AttributeFile(String path, boolean readable, boolean writable, Supplier<String> show,
+            ToIntFunction<String> store) {
         super(readable, writable);
+        this.path = path;
         this.show = show;
         this.store = store;
+    }
+
+    @Override
+    public String toString() {
+        return path;
     }
 
     @Override

@@ -33,6 +33,11 @@ public final class EventFd extends OpenFile {
         nonBlocking = (flags & EFD_NONBLOCK) != 0;
     }
 
+    @Override
+    public String toString() {
+        return "eventfd";
+    }
+
     /** The system call: unknown flags are {@code EINVAL}. */
     public static int create(FdTable descriptors, int initialValue, int flags, boolean exactWrites) {
         if ((flags & ~(EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC)) != 0) {

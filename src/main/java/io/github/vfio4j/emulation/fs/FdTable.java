@@ -2,6 +2,8 @@ package io.github.vfio4j.emulation.fs;
 
 import io.github.vfio4j.Errno;
 import java.util.BitSet;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicReferenceArray;
 import org.jspecify.annotations.Nullable;
 
@@ -90,6 +92,18 @@ public final class FdTable {
         for (int fd = 0; fd < files.length(); fd++) {
             close(fd);
         }
+    }
+
+    /** Which file is behind each number, in words. */
+    public SortedMap<Integer, String> describe() {
+        SortedMap<Integer, String> names = new TreeMap<>();
+        for (int fd = 0; fd < files.length(); fd++) {
+            OpenFile file = files.get(fd);
+            if (file != null) {
+                names.put(fd, file.toString());
+            }
+        }
+        return names;
     }
 
     /** How many descriptors are in use. */

@@ -11,6 +11,11 @@ public final class NullDevice extends OpenFile {
     }
 
     @Override
+    public String toString() {
+        return "/dev/null";
+    }
+
+    @Override
     protected long doRead(MemorySegment buffer) {
         return 0;
     }

@@ -78,6 +78,10 @@ public abstract class OpenFile {
         }
     }
 
+    /** Which file it is, for messages. */
+    @Override
+    public abstract String toString();
+
     /** What happens when nobody uses the file any more. */
     protected void onLastRelease() {
     }

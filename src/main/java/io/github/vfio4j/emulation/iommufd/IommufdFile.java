@@ -56,6 +56,11 @@ public final class IommufdFile extends OpenFile {
     }
 
     @Override
+    public String toString() {
+        return "iommufd";
+    }
+
+    @Override
     public int ioctl(CallContext call, int request, MemorySegment argument) {
         int number = request & NUMBER;
         if (number < FIRST_NUMBER || number > profile.lastIommufdRequest()) {

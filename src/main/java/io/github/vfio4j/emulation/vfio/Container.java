@@ -121,6 +121,11 @@ public final class Container {
         }
 
         @Override
+        public String toString() {
+            return "/dev/vfio/vfio";
+        }
+
+        @Override
         public int ioctl(CallContext call, int request, MemorySegment argument) {
             return switch (request) {
                 case Requests.GET_API_VERSION -> VFIO_API_VERSION();

@@ -73,6 +73,11 @@ abstract class DeviceFile extends OpenFile {
     }
 
     @Override
+    public String toString() {
+        return "device " + device.driver().name();
+    }
+
+    @Override
     protected void onLastRelease() {
         device.removeFile();
     }

@@ -399,6 +399,11 @@ public final class IommuGroup {
         }
 
         @Override
+        public String toString() {
+            return "/dev/vfio/" + number();
+        }
+
+        @Override
         public int ioctl(CallContext call, int request, MemorySegment argument) {
             return switch (request) {
                 case Requests.GROUP_GET_STATUS -> getStatus(argument);
