@@ -6,6 +6,7 @@ import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.uapi.vfio_h;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -66,13 +67,31 @@ public final class Vfio {
     }
 
     /**
-     * Opens a container ({@code /dev/vfio/vfio}): the IOMMU address space of the devices that are opened through it.
+     * Opens a container ({@code /dev/vfio/vfio}): the IOMMU address space of the devices that are opened through it. It
+     * gets the newer version of type1 that the kernel has.
      *
      * @return a container without groups
      * @throws VfioException
      *             {@code ENOENT} or {@code ENODEV} if the vfio module is not loaded, {@code EACCES} without the right to
      */
     public VfioContainer openContainer() throws VfioException {
+        return container(null);
+    }
+
+    /**
+     * Opens a container whose IOMMU is to be of one type.
+     *
+     * @param type
+     *            which; it is asked for when the first group joins
+     * @return a container without groups
+     * @throws VfioException
+     *             as {@link #openContainer()}
+     */
+    public VfioContainer openContainer(IommuType type) throws VfioException {
+        return container(type);
+    }
+
+    private VfioContainer container(@Nullable IommuType type) throws VfioException {
         String path = "/dev/vfio/vfio";
         String load = "There is no VFIO here: load it with 'modprobe vfio-pci' (kernel option CONFIG_VFIO_PCI), or use"
                 + " the emulated kernel";
@@ -86,7 +105,7 @@ public final class Vfio {
             Closing.after(e, descriptor::close);
             throw e;
         }
-        return new VfioContainer(backend, descriptor);
+        return new VfioContainer(backend, descriptor, type);
     }
 
     private static void checkVersion(Descriptor container) throws VfioException {

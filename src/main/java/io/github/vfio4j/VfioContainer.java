@@ -2,8 +2,6 @@ package io.github.vfio4j;
 
 import static io.github.vfio4j.uapi.vfio_h.VFIO_CHECK_EXTENSION;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
-import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1_IOMMU;
-import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1v2_IOMMU;
 
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.MemorySegment;
@@ -22,12 +20,20 @@ public final class VfioContainer implements AutoCloseable {
 
     private final IoctlBackend backend;
     private final Descriptor descriptor;
+    private final @Nullable IommuType type;
     private final Map<Integer, VfioGroup> groups = new TreeMap<>();
     private boolean closing;
 
-    VfioContainer(IoctlBackend backend, Descriptor descriptor) {
+    /**
+     * A container without groups.
+     *
+     * @param type
+     *            of its IOMMU to be; the newest there is if null
+     */
+    VfioContainer(IoctlBackend backend, Descriptor descriptor, @Nullable IommuType type) {
         this.backend = backend;
         this.descriptor = descriptor;
+        this.type = type;
     }
 
     /**
@@ -142,10 +148,11 @@ public final class VfioContainer implements AutoCloseable {
 
     /** The IOMMU comes with the first group and goes with the last. */
     private void setIommu() throws VfioException {
-        boolean v2 = supports(VFIO_TYPE1v2_IOMMU());
-        int type = v2 ? VFIO_TYPE1v2_IOMMU() : VFIO_TYPE1_IOMMU();
-        Verdict.check("VFIO_SET_IOMMU " + (v2 ? "type1v2" : "type1"),
-                descriptor.ioctl(VFIO_SET_IOMMU(), MemorySegment.ofAddress(type)),
+        IommuType chosen = type != null
+                ? type
+                : supports(IommuType.TYPE1V2.number()) ? IommuType.TYPE1V2 : IommuType.TYPE1;
+        Verdict.check("VFIO_SET_IOMMU " + chosen,
+                descriptor.ioctl(VFIO_SET_IOMMU(), MemorySegment.ofAddress(chosen.number())),
                 Map.of(Errno.ENODEV, "The type1 IOMMU driver is missing: load it with 'modprobe vfio_iommu_type1'",
                         Errno.EPERM, "The platform can't isolate interrupts. If that is acceptable: echo 1 >"
                                 + " /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"));

@@ -5,7 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import io.github.vfio4j.backend.Fault;
+import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.SystemCall;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
@@ -16,7 +19,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import java.util.function.IntSupplier;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -260,14 +262,8 @@ class VfioContainerTest {
     void anErrorOfOneCloseDoesNotKeepTheOthersFromBeingClosed() throws VfioException {
         // Five are closed: device, group, device, group, container.
         for (int failing = 1; failing <= 5; failing++) {
-            int[] left = {failing};
-            IoctlBackend failingClose = new ForwardingBackend(process) {
-                @Override
-                public int close(int fd) {
-                    int result = super.close(fd);
-                    return --left[0] == 0 ? -Errno.EIO.code() : result;
-                }
-            };
+            FaultInjectingBackend failingClose = new FaultInjectingBackend(process);
+            failingClose.inject(Fault.on(SystemCall.CLOSE).nth(failing).fails(Errno.EIO));
             VfioContainer container = Vfio.using(failingClose).openContainer();
             VfioDevice first = container.openDevice(OWNER);
             VfioDevice second = container.openDevice(PLAIN);
@@ -282,13 +278,8 @@ class VfioContainerTest {
 
     @Test
     void allErrorsOfAClosingAreReported() throws VfioException {
-        IoctlBackend failingClose = new ForwardingBackend(process) {
-            @Override
-            public int close(int fd) {
-                int ignored = super.close(fd);
-                return ignored - Errno.EIO.code();
-            }
-        };
+        FaultInjectingBackend failingClose = new FaultInjectingBackend(process);
+        failingClose.inject(Fault.on(SystemCall.CLOSE).from(1).fails(Errno.EIO));
         VfioContainer container = Vfio.using(failingClose).openContainer();
         VfioDevice device = container.openDevice(PLAIN);
         assertThatExceptionOfType(VfioException.class).isThrownBy(container::close)
@@ -307,19 +298,20 @@ class VfioContainerTest {
     @MethodSource("profiles")
     void whicheverCallFailsNothingIsLeftOpen(KernelProfile profile) {
         for (Errno errno : List.of(Errno.EIO, Errno.EMFILE, Errno.ENOENT, Errno.EPERM, Errno.EBUSY, Errno.EINVAL)) {
-            assertThat(failEach(profile, () -> -errno.code())).as("calls that can fail").isGreaterThan(30);
+            assertThat(failEach(profile, errno)).as("calls that can fail").isGreaterThan(30);
         }
     }
 
     /** Fails the first call, then the second and so on until a run goes through clean; how many there were. */
-    private static int failEach(KernelProfile profile, IntSupplier failure) {
+    private static int failEach(KernelProfile profile, Errno errno) {
         for (int n = 1;; n++) {
             EmulatedProcess fresh = machine(profile);
-            FailingBackend failing = new FailingBackend(fresh, n, failure);
+            FaultInjectingBackend failing = new FaultInjectingBackend(fresh);
+            failing.inject(Fault.onAnyCall().nth(n).fails(errno));
             Throwable failed = catchThrowable(() -> useEverything(failing));
             assertThat(fresh.openDescriptors()).as("descriptors left open when call %d fails: %s", n, failed)
                     .isEqualTo(3);
-            if (!failing.hasFailed()) {
+            if (failing.injected() == 0) {
                 assertThat(failed).isNull();
                 return n - 1;
             }
@@ -392,6 +384,27 @@ class VfioContainerTest {
                 assertThat(failed).isNull();
             }
         }
+    }
+
+    /** VFIO_IOMMU_DIRTY_PAGES is EACCES on version 1, before anything else is looked at (semantics §E.5). */
+    @Test
+    void theTypeOfTheIommuIsChosen() throws VfioException {
+        List<Integer> answers = new ArrayList<>();
+        for (IommuType type : IommuType.values()) {
+            IoctlBackend asking = new ForwardingBackend(process) {
+                @Override
+                public int close(int fd) {
+                    if (process.openFiles().getOrDefault(fd, "").startsWith("device")) {
+                        answers.add(process.ioctl(3, 0x3b75, MemorySegment.NULL));
+                    }
+                    return super.close(fd);
+                }
+            };
+            try (VfioContainer container = Vfio.using(asking).openContainer(type)) {
+                container.openDevice(PLAIN).close();
+            }
+        }
+        assertThat(answers).containsExactly(-Errno.EACCES.code(), -Errno.EFAULT.code());
     }
 
     @Test

@@ -202,7 +202,8 @@ final class KernelLane implements Callable<Integer> {
     private void runTests(RealMachine machine) {
         KernelLaneApiTest.runOn(machine);
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
-                .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class))
+                .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class))
                 .filters(EngineFilter.includeEngines("junit-jupiter")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);

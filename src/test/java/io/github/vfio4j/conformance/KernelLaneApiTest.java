@@ -14,8 +14,13 @@ class KernelLaneApiTest extends VfioApiContract {
         current = machine;
     }
 
+    /** The machine that was given. */
+    static RealMachine current() {
+        return Objects.requireNonNull(current, "this suite is started by KernelLane");
+    }
+
     @Override
     Machine machine() {
-        return Objects.requireNonNull(current, "this suite is started by KernelLane");
+        return current();
     }
 }

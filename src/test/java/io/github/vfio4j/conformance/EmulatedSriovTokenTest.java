@@ -1,0 +1,48 @@
+package io.github.vfio4j.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.vfio4j.VfioException;
+import io.github.vfio4j.emulation.KernelProfile;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** VF tokens on each emulated kernel. */
+@ParameterizedClass(name = "{0}")
+@MethodSource("profiles")
+class EmulatedSriovTokenTest extends SriovTokenContract {
+
+    private static final int STANDARD_DESCRIPTORS = 3;
+
+    @Parameter
+    private KernelProfile profile;
+
+    private EmulatedMachine machine;
+
+    static List<KernelProfile> profiles() {
+        return KernelProfile.all();
+    }
+
+    @Override
+    Machine machine() {
+        return machine;
+    }
+
+    @BeforeEach
+    @Override
+    void begin() {
+        machine = new EmulatedMachine(profile);
+        super.begin();
+    }
+
+    @AfterEach
+    @Override
+    void removeVirtualFunctions() throws VfioException {
+        super.removeVirtualFunctions();
+        assertThat(machine.openDescriptors()).as("descriptors left open").isEqualTo(STANDARD_DESCRIPTORS);
+    }
+}
