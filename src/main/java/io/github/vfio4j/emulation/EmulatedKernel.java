@@ -1,16 +1,15 @@
 package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.emulation.cdx.CdxDevice;
 import io.github.vfio4j.emulation.cdx.CdxDriver;
 import io.github.vfio4j.emulation.device.BusController;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
-import io.github.vfio4j.emulation.mdev.MdevDevice;
 import io.github.vfio4j.emulation.mdev.MdevDriver;
 import io.github.vfio4j.emulation.mdev.ModelMdevDriver;
 import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
+import io.github.vfio4j.emulation.vfio.LoneDevice;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.VfioDevices;
@@ -64,14 +63,13 @@ public final class EmulatedKernel {
         clock = builder.clock == null ? manualNanos::get : builder.clock;
         bus = new PciBus(profile, groups, devices, clock);
         builder.functions.forEach(this::add);
-        Map<UUID, MdevDevice> mdevs = new LinkedHashMap<>();
-        builder.mdevs.forEach((uuid, mdev) -> mdevs.put(uuid,
-                MdevDevice.create(mdev.driver().get(), groups.join(mdev.group()), devices)));
-        Map<String, CdxDevice> cdxDevices = new LinkedHashMap<>();
-        builder.cdxDevices.forEach((name, controller) -> cdxDevices.put(name, CdxDevice
-                .create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW), devices)));
+        Map<String, LoneDevice> others = new LinkedHashMap<>();
+        builder.mdevs.forEach((uuid, mdev) -> others.put(FileTree.MDEVS + uuid,
+                LoneDevice.create(mdev.driver().get(), groups.join(mdev.group()), true, devices)));
+        builder.cdxDevices.forEach((name, controller) -> others.put(FileTree.CDX_DEVICES + name, LoneDevice
+                .create(new CdxDriver(profile, name, controller.get()), groups.join(IommuGroups.NEW), false, devices)));
         files = new FileTree(profile, IommuHardware.intel(builder.iommuAddressBits), bus, groups, devices,
-                Map.copyOf(mdevs), Map.copyOf(cdxDevices));
+                Map.copyOf(others));
     }
 
     private void add(PciAddress address, PciFunctionSpec spec) {

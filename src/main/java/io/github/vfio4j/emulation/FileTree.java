@@ -2,7 +2,6 @@ package io.github.vfio4j.emulation;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.emulation.cdx.CdxDevice;
 import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.NullDevice;
@@ -12,15 +11,14 @@ import io.github.vfio4j.emulation.iommufd.IommufdFile;
 import io.github.vfio4j.emulation.vfio.Container;
 import io.github.vfio4j.emulation.vfio.CoreDevice;
 import io.github.vfio4j.emulation.vfio.IommuGroup;
-import io.github.vfio4j.emulation.mdev.MdevDevice;
 import io.github.vfio4j.emulation.vfio.IommuGroups;
+import io.github.vfio4j.emulation.vfio.LoneDevice;
 import io.github.vfio4j.emulation.vfio.PciBus;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.VfioDevices;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.UUID;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
 import java.util.regex.Matcher;
@@ -40,7 +38,9 @@ final class FileTree {
 
     /** The kernel takes the highest that is free; how many are taken differs from machine to machine. */
     private static final int CDEV_MAJOR = 511;
-    private static final String MDEVS = "/sys/bus/mdev/devices/";
+    static final String MDEVS = "/sys/bus/mdev/devices/";
+    static final String CDX_DEVICES = "/sys/bus/cdx/devices/";
+    private static final String IOMMU_GROUP = "/iommu_group";
     private static final String VFIO_DEV = "/vfio-dev/vfio";
     private static final String DEV_ATTRIBUTE = "/dev";
     private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
@@ -50,18 +50,22 @@ final class FileTree {
     private final PciBus bus;
     private final IommuGroups groups;
     private final VfioDevices devices;
-    private final Map<UUID, MdevDevice> mdevs;
-    private final Map<String, CdxDevice> cdxDevices;
+    private final Map<String, LoneDevice> others;
 
+    /**
+     * A tree.
+     *
+     * @param others
+     *            the devices that are not on the PCI bus, by their directories in sysfs
+     */
     FileTree(KernelProfile profile, IommuHardware iommu, PciBus bus, IommuGroups groups, VfioDevices devices,
-            Map<UUID, MdevDevice> mdevs, Map<String, CdxDevice> cdxDevices) {
+            Map<String, LoneDevice> others) {
         this.profile = profile;
         this.iommu = iommu;
         this.bus = bus;
         this.groups = groups;
         this.devices = devices;
-        this.mdevs = mdevs;
-        this.cdxDevices = cdxDevices;
+        this.others = others;
     }
 
     /** open(2). Only root may open groups, devices and iommufds, and write to sysfs; /dev/vfio/vfio is for everybody. */
@@ -113,15 +117,11 @@ final class FileTree {
      */
     @Nullable
     String linkTarget(String path) {
-        for (Map.Entry<UUID, MdevDevice> mdev : mdevs.entrySet()) {
-            if (path.equals(MDEVS + mdev.getKey() + "/iommu_group")) {
-                return "../../../kernel/iommu_groups/" + mdev.getValue().group().number();
-            }
-        }
-        for (Map.Entry<String, CdxDevice> cdx : cdxDevices.entrySet()) {
-            if (path.equals("/sys/bus/cdx/devices/" + cdx.getKey() + "/iommu_group")) {
-                return "../../../kernel/iommu_groups/" + cdx.getValue().group().number();
-            }
+        LoneDevice other = path.endsWith(IOMMU_GROUP)
+                ? others.get(path.substring(0, path.length() - IOMMU_GROUP.length()))
+                : null;
+        if (other != null) {
+            return "../../../kernel/iommu_groups/" + other.group().number();
         }
         PciPath pci = PciPath.parse(path);
         PciFunction function = pci == null ? null : bus.function(pci.address());
@@ -217,8 +217,8 @@ final class FileTree {
         if (function != null) {
             return function.vfioDevice();
         }
-        return mdevs.entrySet().stream().filter(mdev -> path.equals(MDEVS + mdev.getKey())).findFirst()
-                .map(mdev -> mdev.getValue().vfioDevice()).orElse(null);
+        LoneDevice other = others.get(path);
+        return other == null ? null : other.vfioDevice();
     }
 
     /** A boolean module parameter, read as the kernel reads those. */

@@ -11,24 +11,33 @@ import java.time.Duration;
 final class EmulatedMachine implements Machine {
 
     private final EmulatedKernel kernel;
-    private final EmulatedProcess process;
+    private final IoctlBackend backend;
 
     EmulatedMachine(KernelProfile profile) {
-        kernel = EmulatedKernel.builder(profile)
+        this(EmulatedKernel.builder(profile)
                 .pciFunction("0000:01:00.0", function -> function.sriov(2).memoryBar(0, 16384))
                 .pciFunction("0000:02:00.0", function -> function.memoryBar(0, 1 << 20))
-                .pciFunction("0000:03:00.0", function -> function.unbound().memoryBar(0, 16384)).build();
-        process = kernel.newProcess();
+                .pciFunction("0000:03:00.0", function -> function.unbound().memoryBar(0, 16384)).build());
+    }
+
+    private EmulatedMachine(EmulatedKernel kernel) {
+        this(kernel, kernel.newProcess());
+    }
+
+    /** A kernel with such functions, and a process of it or what stands in front of one. */
+    EmulatedMachine(EmulatedKernel kernel, IoctlBackend backend) {
+        this.kernel = kernel;
+        this.backend = backend;
     }
 
     /** How many descriptors are open, the three standard ones included. */
     int openDescriptors() {
-        return process.openDescriptors();
+        return kernel.processes().stream().mapToInt(EmulatedProcess::openDescriptors).sum();
     }
 
     @Override
     public IoctlBackend backend() {
-        return process;
+        return backend;
     }
 
     @Override

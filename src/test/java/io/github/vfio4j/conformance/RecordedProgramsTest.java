@@ -2,8 +2,6 @@ package io.github.vfio4j.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.trace.Environment;
 import io.github.vfio4j.trace.RecordingBackend;
@@ -14,7 +12,6 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
-import java.time.Duration;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -29,34 +26,6 @@ class RecordedProgramsTest {
             "reset":false,"express":false,"intx":false},\
             {"kind":"pci","name":"0000:03:00.0","group":6,"driver":null}""";
 
-    private record RecordedMachine(EmulatedKernel emulated, IoctlBackend backend) implements Machine {
-
-        @Override
-        public String kernel() {
-            return emulated.profile().version();
-        }
-
-        @Override
-        public PciAddress physicalFunction() {
-            return PciAddress.parse("0000:01:00.0");
-        }
-
-        @Override
-        public PciAddress plainFunction() {
-            return PciAddress.parse("0000:02:00.0");
-        }
-
-        @Override
-        public PciAddress unboundFunction() {
-            return PciAddress.parse("0000:03:00.0");
-        }
-
-        @Override
-        public void pause(Duration time) {
-            emulated.advance(time);
-        }
-    }
-
     @ParameterizedTest
     @ValueSource(strings = {"5.7", "6.1", "6.12", "7.2"})
     void theyAreAnsweredAlike(String kernel) throws IOException {
@@ -65,7 +34,7 @@ class RecordedProgramsTest {
         EmulatedKernel emulated = environment.boot();
         StringWriter written = new StringWriter();
         try (RecordingBackend recording = new RecordingBackend(emulated.newProcess(), environment, written)) {
-            RecordedMachine machine = new RecordedMachine(emulated, recording);
+            EmulatedMachine machine = new EmulatedMachine(emulated, recording);
             LifecycleCalls.run(machine);
             Type1Calls.run(machine);
             if (!kernel.equals("5.7")) {

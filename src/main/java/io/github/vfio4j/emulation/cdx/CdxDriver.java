@@ -9,7 +9,6 @@ import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.device.BusController;
 import io.github.vfio4j.emulation.device.DeviceFailure;
 import io.github.vfio4j.emulation.fs.CallContext;
-import io.github.vfio4j.emulation.vfio.DeviceName;
 import io.github.vfio4j.emulation.vfio.Driver;
 import java.lang.foreign.MemorySegment;
 import java.util.Set;
@@ -45,11 +44,6 @@ public final class CdxDriver implements Driver {
         return name;
     }
 
-    @Override
-    public int match(DeviceName text) {
-        return text.matchWhole(name);
-    }
-
     /** A controller that can't clear bus mastering is no obstacle, but then there is nothing to be set either. */
     @Override
     public int open() {
@@ -67,11 +61,6 @@ public final class CdxDriver implements Driver {
     @Override
     public void close() {
         // The next opening clears bus mastering.
-    }
-
-    @Override
-    public void wake() {
-        // No power management.
     }
 
     @Override

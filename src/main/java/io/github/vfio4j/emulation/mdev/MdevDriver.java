@@ -14,7 +14,6 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import io.github.vfio4j.emulation.feature.Migration;
 import io.github.vfio4j.emulation.fs.CallContext;
-import io.github.vfio4j.emulation.vfio.DeviceName;
 import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.InfoArgument;
 import java.lang.foreign.MemorySegment;
@@ -62,11 +61,6 @@ public final class MdevDriver implements Driver {
     }
 
     @Override
-    public int match(DeviceName text) {
-        return text.matchWhole(name);
-    }
-
-    @Override
     public int open() {
         return 0; // Nothing to enable.
     }
@@ -77,11 +71,6 @@ public final class MdevDriver implements Driver {
         if (migration != null) {
             migration.close();
         }
-    }
-
-    @Override
-    public void wake() {
-        // No power management.
     }
 
     @Override

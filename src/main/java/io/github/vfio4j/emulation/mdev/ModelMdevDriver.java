@@ -7,7 +7,6 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.feature.ModelledDevice;
 import io.github.vfio4j.emulation.fs.CallContext;
-import io.github.vfio4j.emulation.vfio.DeviceName;
 import io.github.vfio4j.emulation.vfio.Driver;
 import java.lang.foreign.MemorySegment;
 
@@ -36,11 +35,6 @@ public final class ModelMdevDriver implements Driver {
     }
 
     @Override
-    public int match(DeviceName text) {
-        return text.matchWhole(name);
-    }
-
-    @Override
     public int open() {
         return device.open();
     }
@@ -48,11 +42,6 @@ public final class ModelMdevDriver implements Driver {
     @Override
     public void close() {
         device.close();
-    }
-
-    @Override
-    public void wake() {
-        // No power management.
     }
 
     @Override

@@ -13,9 +13,12 @@ public interface Driver extends FeatureHost {
 
     /**
      * Whether a text given to VFIO_GROUP_GET_DEVICE_FD names this device, and may open it: MATCH or NO_MATCH of
-     * {@link DeviceName}, or −errno.
+     * {@link DeviceName}, or −errno. A driver that says nothing about it has devices without options, which are named by the
+     * whole text.
      */
-    int match(DeviceName text);
+    default int match(DeviceName text) {
+        return text.matchWhole(name());
+    }
 
     /** Whether it has a rule about VF tokens; otherwise VFIO_DEVICE_BIND_IOMMUFD takes none. */
     default boolean hasTokenRule() {
@@ -36,8 +39,9 @@ public interface Driver extends FeatureHost {
     /** The last closing. */
     void close();
 
-    /** Any ioctl wakes the device before anything else. */
-    void wake();
+    /** Any ioctl wakes the device before anything else, if its driver has power management. */
+    default void wake() {
+    }
 
     /** Every ioctl that the core does not answer itself. */
     int ioctl(CallContext call, int request, MemorySegment argument);
