@@ -140,7 +140,7 @@ class StateMachinesTest {
                         })).withMaxTransformations(60));
     }
 
-    @Property(tries = 300)
+    @Property
     void anMttyMigratesByTheBook(@ForAll("migrations") ActionChain<Mtty> chain) {
         chain.run().device.close();
     }
