@@ -178,8 +178,8 @@ class ConformanceRunnerTest {
 
     @Test
     void reportsOfARunThatHolds() throws IOException {
-        Run run = run(Holding.class, "--device", PF, "--device", "83B8F4F2-509F-382F-3C1E-E6BFE0FA1001", "--tries", "40",
-                "--seed", "17");
+        Run run = run(Holding.class, "--device", PF, "--device", "83B8F4F2-509F-382F-3C1E-E6BFE0FA1001", "--tries",
+                "40", "--seed", "17");
         assertThat(run.err()).isEmpty();
         assertThat(run.out()).contains("Device " + PF + " on Linux ", ", driver vfio-pci",
                 "PCI_VF_TOKEN SET: its VF token is overwritten", "to leave it out: --exclude PCI_VF_TOKEN",
@@ -191,8 +191,8 @@ class ConformanceRunnerTest {
         assertThat(Files.readString(directory.resolve("index.html"))).contains("✓ Passed: ", "PROBE", "LOW_POWER_ENTRY",
                 PF, "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "scripts/conformance --device " + PF + " --device"
                         + " 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001 --tries 40 --seed 17");
-        assertThat(Files.readString(directory.resolve("TEST-jqwik.xml"))).contains("<testcase name=\"probesAnswerAlike\"",
-                "tests=\"1\"", "failures=\"0\"");
+        assertThat(Files.readString(directory.resolve("TEST-jqwik.xml")))
+                .contains("<testcase name=\"probesAnswerAlike\"", "tests=\"1\"", "failures=\"0\"");
         try (var files = Files.list(directory)) {
             assertThat(files).hasSize(2);
         }
@@ -220,9 +220,8 @@ class ConformanceRunnerTest {
                 "--tries 100 --seed 3", "0 properties hold, 1 does not");
         // Of all that was asked, one probe is left.
         Transcript transcript = Transcript.read(file);
-        assertThat(transcript.describe())
-                .filteredOn(call -> call.startsWith("VFIO_DEVICE_FEATURE")).singleElement().asString()
-                .startsWith("VFIO_DEVICE_FEATURE PROBE LOW_POWER_ENTRY, argsz 24 on device0 = 0");
+        assertThat(transcript.describe()).filteredOn(call -> call.startsWith("VFIO_DEVICE_FEATURE")).singleElement()
+                .asString().startsWith("VFIO_DEVICE_FEATURE PROBE LOW_POWER_ENTRY, argsz 24 on device0 = 0");
         assertThat(run.out()).contains(transcript.describe());
         assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
         assertThat(Files.readString(directory.resolve("index.html"))).contains("✗ Failed: ", "✗ failed",
@@ -260,8 +259,8 @@ class ConformanceRunnerTest {
         assertThat(run.out()).contains(
                 "  features: PCI_VF_TOKEN, LOW_POWER_ENTRY, LOW_POWER_ENTRY_WITH_WAKEUP, LOW_POWER_EXIT, DMA_BUF\n",
                 "  excluded: PCI_VF_TOKEN SET: its VF token is overwritten",
-                "  excluded: LOW_POWER_ENTRY SET: it is put into low power\n",
-                "  LOW_POWER_ENTRY_WITH_WAKEUP SET: ", "  DMA_BUF GET: ").doesNotContain("Seed");
+                "  excluded: LOW_POWER_ENTRY SET: it is put into low power\n", "  LOW_POWER_ENTRY_WITH_WAKEUP SET: ",
+                "  DMA_BUF GET: ").doesNotContain("Seed");
         try (var files = Files.list(directory)) {
             assertThat(files).isEmpty();
         }

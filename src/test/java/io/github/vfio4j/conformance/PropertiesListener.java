@@ -56,7 +56,8 @@ final class PropertiesListener implements TestExecutionListener {
             add(new Result(test.getDisplayName(), status, time));
         }
         if (failed) {
-            addFailure(test.getDisplayName(), result.getThrowable().map(TranscriptOnFailure::message).orElse("It failed"));
+            addFailure(test.getDisplayName(),
+                    result.getThrowable().map(TranscriptOnFailure::message).orElse("It failed"));
         }
     }
 

@@ -101,9 +101,9 @@ public final class HtmlReport {
     private void verdict() {
         html.raw("<p class=\"verdict " + (hasFailed() ? "failed" : "yes") + "\">").raw("<strong>")
                 .text(hasFailed() ? "✗ Failed: " : "✓ Passed: ").raw("</strong>");
-        html.text(run.summary() + "; "
-                + RunDescription.counted(run.devices().stream().map(Device::name).distinct().count(), "device", "devices")
-                + ", seed " + run.seed() + ".").raw("</p>\n");
+        html.text(run.summary() + "; " + RunDescription
+                .counted(run.devices().stream().map(Device::name).distinct().count(), "device", "devices") + ", seed "
+                + run.seed() + ".").raw("</p>\n");
     }
 
     private void failures() {
@@ -150,8 +150,9 @@ public final class HtmlReport {
         if (matrix.targets().isEmpty()) {
             html.raw("<p>No device was asked for a feature.</p>\n");
         } else {
-            html.raw("<p>How often there was which answer. The requests are in part malformed on purpose: to be refused is"
-                    + " mostly right.</p>\n");
+            html.raw(
+                    "<p>How often there was which answer. The requests are in part malformed on purpose: to be refused is"
+                            + " mostly right.</p>\n");
             legend();
             for (int i = 0; i < matrix.targets().size(); i++) {
                 device("device-" + (i + 1), matrix.targets().get(i));
@@ -167,18 +168,19 @@ public final class HtmlReport {
                 + " aria-labelledby=\"" + id + "\" tabindex=\"0\">\n<table class=\"matrix\">\n<colgroup></colgroup>\n");
         kernels.forEach(kernel -> html.raw("<colgroup span=\"" + operations.size() + "\"></colgroup>\n"));
         html.raw("<thead>\n<tr><th scope=\"col\" rowspan=\"2\" class=\"feature\">Feature</th>");
-        kernels.forEach(kernel -> html
-                .raw("<th scope=\"colgroup\" class=\"first\" colspan=\"" + operations.size() + "\">")
-                .element("span", "kernel", kernel).raw("</th>"));
+        kernels.forEach(
+                kernel -> html.raw("<th scope=\"colgroup\" class=\"first\" colspan=\"" + operations.size() + "\">")
+                        .element("span", "kernel", kernel).raw("</th>"));
         html.raw("</tr>\n<tr>");
-        kernels.forEach(kernel -> operations.forEach(operation -> html
-                .raw("<th scope=\"col\"" + (isFirst(operation) ? " class=\"first\"" : "") + ">")
-                // The line may be broken there.
-                .raw(Html.escape(operation).replace("|", "|<wbr>")).raw("</th>")));
+        kernels.forEach(kernel -> operations.forEach(
+                operation -> html.raw("<th scope=\"col\"" + (isFirst(operation) ? " class=\"first\"" : "") + ">")
+                        // The line may be broken there.
+                        .raw(Html.escape(operation).replace("|", "|<wbr>")).raw("</th>")));
         html.raw("</tr>\n</thead>\n<tbody>\n");
         for (int feature : matrix.features(target)) {
-            html.raw("<tr><th scope=\"row\" class=\"feature\">").element("span", "number", Matrix.featureNumber(feature))
-                    .raw(" ").text(Matrix.featureName(feature)).raw("</th>");
+            html.raw("<tr><th scope=\"row\" class=\"feature\">")
+                    .element("span", "number", Matrix.featureNumber(feature)).raw(" ").text(Matrix.featureName(feature))
+                    .raw("</th>");
             kernels.forEach(kernel -> operations.forEach(operation -> cell(isFirst(operation),
                     matrix.cell(new Question(target, kernel, feature, operation)))));
             html.raw("</tr>\n");
@@ -209,8 +211,9 @@ public final class HtmlReport {
         html.raw("<td class=\"cell " + cssClass(cell.state()) + (first ? " first" : "") + "\"><b>")
                 .text(word(cell.state())).raw("</b>");
         // The most frequent first.
-        cell.answers().entrySet().stream().sorted(
-                Map.Entry.<String, Integer>comparingByValue().reversed().thenComparing(Map.Entry.comparingByKey()))
+        cell.answers().entrySet().stream()
+                .sorted(Map.Entry.<String, Integer>comparingByValue().reversed()
+                        .thenComparing(Map.Entry.comparingByKey()))
                 .forEach(answer -> html.raw(" <span class=\"answer\">").text(answer.getKey())
                         .raw("&nbsp;<span class=\"count\">×").text(answer.getValue()).raw("</span></span>"));
         html.raw("</td>");

@@ -114,8 +114,8 @@ class ReportsTest {
         assertThat(rows(page(Status.FAILED))).contains(
                 "0 PCI_VF_TOKEN|✓ yes 0 ×3|✗ failed EINVAL ×5 carried out ×2|not asked|not asked|not asked|not asked|");
         evidence.failed(new Failure("all", PF, NEW, 40000, null, "42", List.of(), null, "of the feature"));
-        assertThat(rows(page(Status.FAILED)))
-                .contains("13 and more unknown features|not asked|not asked|not asked|✗ failed|✗ failed|✗ failed ENOTTY ×2"
+        assertThat(rows(page(Status.FAILED))).contains(
+                "13 and more unknown features|not asked|not asked|not asked|✗ failed|✗ failed|✗ failed ENOTTY ×2"
                         + " EINVAL ×1|");
     }
 
@@ -123,19 +123,21 @@ class ReportsTest {
     void thePageTellsWhatWasRunAndWhatFailed() {
         answers();
         fail("expected 0", "VFIO_DEVICE_FEATURE SET PCI_VF_TOKEN = EINVAL");
-        assertThat(page(Status.FAILED)).contains("✗ Failed: ", "1 property holds, 1 does not, 1 skipped; 1 device, seed 42.",
-                "26 November 2026, 07:05:03 Z", "1.2.3", "my-vfio-pci", "6.1.0-40", "not known", "LOW_POWER_ENTRY",
+        assertThat(page(Status.FAILED)).contains("✗ Failed: ",
+                "1 property holds, 1 does not, 1 skipped; 1 device, seed 42.", "26 November 2026, 07:05:03 Z", "1.2.3",
+                "my-vfio-pci", "6.1.0-40", "not known", "LOW_POWER_ENTRY",
                 "<li><code>VFIO_DEVICE_FEATURE SET PCI_VF_TOKEN = EINVAL</code></li>", "feature 0 PCI_VF_TOKEN, SET",
-                "scripts/vfio4j replay &#39;/tmp/a directory/tokensAreTaken.jsonl&#39;", "<code>tokensAreTaken.jsonl</code>",
-                "scripts/conformance --device " + PF + " --tries 100 --seed 42", "1.2 s");
+                "scripts/vfio4j replay &#39;/tmp/a directory/tokensAreTaken.jsonl&#39;",
+                "<code>tokensAreTaken.jsonl</code>", "scripts/conformance --device " + PF + " --tries 100 --seed 42",
+                "1.2 s");
         assertThat(page(Status.HOLDS)).doesNotContain("✓ Passed: ");
     }
 
     @Test
     void thePageOfARunThatHoldsHasNoFailures() {
         answers();
-        assertThat(page(Status.HOLDS)).contains("✓ Passed: ", "2 properties hold, 1 skipped").doesNotContain("What failed",
-                "✗ Failed");
+        assertThat(page(Status.HOLDS)).contains("✓ Passed: ", "2 properties hold, 1 skipped")
+                .doesNotContain("What failed", "✗ Failed");
         assertThat(HtmlReport.of(run(Status.HOLDS), new Evidence())).contains("No device was asked for a feature")
                 .doesNotContain("<table class=\"matrix\">");
     }
@@ -145,9 +147,10 @@ class ReportsTest {
     void everyTextIsEscaped() {
         String nasty = "<script>alert(\"1\")</script>&amp;'\u001b[31m\u202e\ud800";
         evidence.answered(nasty, nasty, 3, nasty, nasty);
-        evidence.failed(new Failure(nasty, nasty, nasty, 3, nasty, nasty, List.of(nasty), Path.of("a'b<c>.jsonl"), nasty));
-        String page = HtmlReport.of(new RunDescription(ZonedDateTime.of(2026, 11, 26, 7, 5, 3, 0, ZoneOffset.UTC), nasty,
-                1, 1, nasty, List.of(new Device(nasty, nasty, nasty, nasty, List.of(nasty))),
+        evidence.failed(
+                new Failure(nasty, nasty, nasty, 3, nasty, nasty, List.of(nasty), Path.of("a'b<c>.jsonl"), nasty));
+        String page = HtmlReport.of(new RunDescription(ZonedDateTime.of(2026, 11, 26, 7, 5, 3, 0, ZoneOffset.UTC),
+                nasty, 1, 1, nasty, List.of(new Device(nasty, nasty, nasty, nasty, List.of(nasty))),
                 List.of(new Result(nasty, Status.FAILED, Duration.ZERO))), evidence);
         assertThat(page).doesNotContain("<script", "\u001b", "\u202e", "\ud800", "a'b<c>")
                 .contains("&lt;script&gt;alert(&quot;1&quot;)&lt;/script&gt;&amp;amp;&#39;\ufffd[31m\ufffd\ufffd");
