@@ -267,12 +267,12 @@ public final class HtmlReport {
         entry("Tries of each property", run.tries());
         entry("The same again", run.command());
         html.raw("</dl>\n<table>\n<thead>\n<tr><th scope=\"col\">Device</th><th scope=\"col\">Driver</th>"
-                + "<th scope=\"col\">Kernel</th><th scope=\"col\">Release</th><th scope=\"col\">Excluded</th></tr>\n"
+                + "<th scope=\"col\">Kernel</th><th scope=\"col\">Excluded</th></tr>\n"
                 + "</thead>\n<tbody>\n");
         for (Device device : run.devices()) {
             html.raw("<tr><th scope=\"row\">").text(device.name()).raw("</th><td>")
                     .text(Objects.requireNonNullElse(device.driver(), "not known")).raw("</td><td>")
-                    .text(device.kernel()).raw("</td><td>").text(device.release()).raw("</td><td>")
+                    .text(device.kernel()).raw("</td><td>")
                     .text(device.excluded().isEmpty() ? "nothing" : String.join(", ", device.excluded()))
                     .raw("</td></tr>\n");
         }
