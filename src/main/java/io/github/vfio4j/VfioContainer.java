@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * A VFIO container: an IOMMU address space and the groups whose devices share it. Owns what is opened through it, and
  * closing it closes devices, groups and container in that order. Safe for use by many threads.
  */
-public final class VfioContainer implements AutoCloseable {
+public final class VfioContainer implements Iommu {
 
     private final IoctlBackend backend;
     private final Descriptor descriptor;
@@ -45,6 +45,7 @@ public final class VfioContainer implements AutoCloseable {
      * @throws VfioException
      *             as {@link #openDevice(PciAddress, VfToken)}
      */
+    @Override
     public VfioDevice openDevice(PciAddress address) throws VfioException {
         return open(address, null);
     }
@@ -65,6 +66,7 @@ public final class VfioContainer implements AutoCloseable {
      *             ({@code EBUSY}), not viable or closed to this user ({@code EACCES}), or the token is missing or wrong
      *             ({@code EACCES}) or none is taken ({@code EINVAL}); the message says which. Nothing stays open then
      */
+    @Override
     public VfioDevice openDevice(PciAddress address, VfToken token) throws VfioException {
         return open(address, token);
     }
@@ -91,6 +93,7 @@ public final class VfioContainer implements AutoCloseable {
      *             if there is no such device, or no driver has taken it ({@code ENODEV}), or its group is in use
      *             ({@code EBUSY}) or closed to this user ({@code EACCES}). Nothing stays open then
      */
+    @Override
     public synchronized VfioDevice openMediatedDevice(UUID uuid) throws VfioException {
         requireOpen();
         int number = new Sysfs(backend).linkName("/sys/bus/mdev/devices/" + uuid + "/iommu_group").map(Integer::valueOf)

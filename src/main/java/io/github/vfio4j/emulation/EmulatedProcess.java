@@ -152,7 +152,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         requireNative(buffer);
         String target = files.linkTarget(path);
         if (target == null) {
-            return -(files.isFile(path) ? Errno.EINVAL : Errno.ENOENT).code();
+            return -(files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
         }
         byte[] text = target.getBytes(StandardCharsets.US_ASCII);
         int length = (int) Math.min(text.length, buffer.byteSize());

@@ -73,6 +73,7 @@ public final class KernelProfile implements Cloneable {
     private List<Integer> type1Capabilities = List.of(1);
     private boolean wholeType1Info;
     private int capabilityAlignment = 1;
+    private boolean vfioDeviceClass;
     private boolean bindBeforeResume;
     private int lastIommufdRequest;
     private boolean bindTokens;
@@ -108,6 +109,7 @@ public final class KernelProfile implements Cloneable {
         kernel.attachedGroupFirst = false;
         kernel.dmaOwnership = true;
         kernel.goneGroups = true;
+        kernel.vfioDeviceClass = true;
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
         kernel.type1ExtensionsOnceSet = Map.of(10, 1);
         kernel.missingNesting = EINVAL;
@@ -440,6 +442,16 @@ public final class KernelProfile implements Cloneable {
      */
     public int capabilityAlignment() {
         return capabilityAlignment;
+    }
+
+    /**
+     * Whether a device that a VFIO driver has shows a directory {@code vfio-dev/vfioN} in sysfs, even where it has no file of
+     * its own.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean vfioDeviceClass() {
+        return vfioDeviceClass;
     }
 
     /**

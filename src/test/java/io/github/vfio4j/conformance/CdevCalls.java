@@ -1,5 +1,8 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_CHECK_EXTENSION;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
@@ -29,9 +32,6 @@ import java.util.UUID;
  */
 final class CdevCalls {
 
-    private static final int IOMMU_DESTROY = 0x3b80;
-    private static final int IOMMU_IOAS_ALLOC = 0x3b81;
-    private static final int IOMMU_VFIO_IOAS = 0x3b88;
     private static final int UNKNOWN_REQUEST = 0x3bff;
     private static final int FIRST_REQUEST = 0x3b64;
     private static final int LAST_REQUEST = 0x3b79;
@@ -131,16 +131,16 @@ final class CdevCalls {
     /** A new address space; as nothing needs it, the next look at all numbers destroys it. */
     private int ioas(int iommufd) {
         MemorySegment argument = words(12, 0, 0);
-        backend.ioctl(iommufd, IOMMU_IOAS_ALLOC, argument);
+        backend.ioctl(iommufd, IOMMU_IOAS_ALLOC(), argument);
         return argument.get(ValueLayout.JAVA_INT, 8);
     }
 
     private void destroy(int iommufd, int id) {
-        ioctlOn(iommufd, IOMMU_DESTROY, 8, id);
+        ioctlOn(iommufd, IOMMU_DESTROY(), 8, id);
     }
 
     private void vfioIoas(int iommufd, int operation, int id) {
-        ioctlOn(iommufd, IOMMU_VFIO_IOAS, 12, id, operation);
+        ioctlOn(iommufd, IOMMU_VFIO_IOAS(), 12, id, operation);
     }
 
     private int setContainer(int group, int fd) {
@@ -245,18 +245,18 @@ final class CdevCalls {
             ioctl(iommufd, request, 0);
             ioctlOn(iommufd, request, 8, 1);
         }
-        for (int request = IOMMU_DESTROY; request <= 0x3b94; request++) {
+        for (int request = IOMMU_DESTROY(); request <= 0x3b94; request++) {
             ioctl(iommufd, request, 0);
         }
     }
 
     private void objects(int iommufd) {
-        sizes(iommufd, IOMMU_DESTROY);
-        sizes(iommufd, IOMMU_VFIO_IOAS);
-        sizes(iommufd, IOMMU_IOAS_ALLOC);
+        sizes(iommufd, IOMMU_DESTROY());
+        sizes(iommufd, IOMMU_VFIO_IOAS());
+        sizes(iommufd, IOMMU_IOAS_ALLOC());
         census(iommufd);
         for (int flags : new int[]{1, 2, -1}) {
-            ioctlOn(iommufd, IOMMU_IOAS_ALLOC, 12, flags);
+            ioctlOn(iommufd, IOMMU_IOAS_ALLOC(), 12, flags);
         }
         for (int i = 0; i < 4; i++) {
             ioas(iommufd);

@@ -1,5 +1,6 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_DETACH_IOMMUFD_PT;
@@ -42,7 +43,6 @@ final class DifferentialBackend implements IoctlBackend {
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final int IOMMU_DESTROY = 0x3b80;
 
     private final IoctlBackend real;
     private final IoctlBackend emulated;
@@ -266,7 +266,7 @@ final class DifferentialBackend implements IoctlBackend {
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
         }
-        boolean isInformative = request >= IOMMU_DESTROY || request == VFIO_IOMMU_MAP_DMA()
+        boolean isInformative = request >= IOMMU_DESTROY() || request == VFIO_IOMMU_MAP_DMA()
                 || request == VFIO_IOMMU_UNMAP_DMA() || request == VFIO_DEVICE_BIND_IOMMUFD()
                 || request == VFIO_DEVICE_ATTACH_IOMMUFD_PT() || request == VFIO_DEVICE_DETACH_IOMMUFD_PT()
                 || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());

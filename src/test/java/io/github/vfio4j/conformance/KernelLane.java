@@ -203,7 +203,8 @@ final class KernelLane implements Callable<Integer> {
         KernelLaneApiTest.runOn(machine);
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
-                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class))
+                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneIommuTest.class))
                 .filters(EngineFilter.includeEngines("junit-jupiter")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
