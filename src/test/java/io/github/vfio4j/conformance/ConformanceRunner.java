@@ -218,7 +218,8 @@ public final class ConformanceRunner implements Callable<Integer> {
             return 0;
         }
         Files.createDirectories(directory);
-        RunDescription description = run(out, beds, plans, seed != null ? seed : ThreadLocalRandom.current().nextLong(SEEDS));
+        RunDescription description = run(out, beds, plans,
+                seed != null ? seed : ThreadLocalRandom.current().nextLong(SEEDS));
         return description.count(Status.FAILED) == 0 && description.count(Status.HOLDS) > 0 ? 0 : FAILED;
     }
 
@@ -240,7 +241,8 @@ public final class ConformanceRunner implements Callable<Integer> {
 
     private List<TestBed> emulatedBeds() {
         return (kernels.isEmpty() ? KernelProfile.all() : kernels).stream()
-                .flatMap(kernel -> Stream.of(TestBed.emulated(kernel), TestBed.emulatedVirtualFunction(kernel))).toList();
+                .flatMap(kernel -> Stream.of(TestBed.emulated(kernel), TestBed.emulatedVirtualFunction(kernel)))
+                .toList();
     }
 
     private TestBed thisMachine() {

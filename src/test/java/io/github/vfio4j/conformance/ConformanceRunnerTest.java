@@ -103,7 +103,8 @@ class ConformanceRunnerTest {
 
     @Test
     void reportsOfARunThatHolds() throws IOException {
-        Run run = run("--device", PF, "--device", "83B8F4F2-509F-382F-3C1E-E6BFE0FA1001", "--tries", "40", "--seed", "17");
+        Run run = run("--device", PF, "--device", "83B8F4F2-509F-382F-3C1E-E6BFE0FA1001", "--tries", "40", "--seed",
+                "17");
         assertThat(run.err()).isEmpty();
         assertThat(run.out()).contains("Device " + PF + ", Linux ", ", driver vfio-pci",
                 "PCI_VF_TOKEN SET: its VF token is overwritten", "to leave it out: --exclude PCI_VF_TOKEN",
@@ -198,8 +199,7 @@ class ConformanceRunnerTest {
                     if (!sets) {
                         return super.ioctl(fd, request, argument, pointees);
                     }
-                    String token = HexFormat.of()
-                            .formatHex(argument.asSlice(8, 16).toArray(ValueLayout.JAVA_BYTE));
+                    String token = HexFormat.of().formatHex(argument.asSlice(8, 16).toArray(ValueLayout.JAVA_BYTE));
                     boolean again = !tokens.isEmpty();
                     tokens.add(token);
                     return again ? EBUSY : super.ioctl(fd, request, argument, pointees);
@@ -254,13 +254,14 @@ class ConformanceRunnerTest {
         assertThat(run.out()).contains(
                 "  features: PCI_VF_TOKEN, LOW_POWER_ENTRY, LOW_POWER_ENTRY_WITH_WAKEUP, LOW_POWER_EXIT, DMA_BUF\n",
                 "  excluded: PCI_VF_TOKEN SET: its VF token is overwritten",
-                "  excluded: LOW_POWER_ENTRY SET: it is put into low power\n",
-                "  LOW_POWER_ENTRY_WITH_WAKEUP SET: ", "  DMA_BUF GET: ").doesNotContain("Seed");
+                "  excluded: LOW_POWER_ENTRY SET: it is put into low power\n", "  LOW_POWER_ENTRY_WITH_WAKEUP SET: ",
+                "  DMA_BUF GET: ").doesNotContain("Seed");
         assertThat(directory).isEmptyDirectory();
         Run emulated = run("--emulated", "--kernel", "6.1,7.2", "--plan");
         assertThat(emulated.exitCode()).isZero();
-        assertThat(emulated.out()).contains("Device 0000:02:00.0, emulated 6.1, driver vfio-pci",
-                "Device 0000:01:00.1, emulated 7.2").doesNotContain("6.12");
+        assertThat(emulated.out())
+                .contains("Device 0000:02:00.0, emulated 6.1, driver vfio-pci", "Device 0000:01:00.1, emulated 7.2")
+                .doesNotContain("6.12");
     }
 
     @Test

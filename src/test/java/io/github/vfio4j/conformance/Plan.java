@@ -20,7 +20,8 @@ import org.jspecify.annotations.Nullable;
  * What a run will do to a device, found by probing. To find it, the device is opened, so that one that cannot be had is
  * refused before anything is done to any.
  */
-record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<FeatureId> features, List<Change> changes) {
+record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<FeatureId> features,
+        List<Change> changes) {
 
     /** What an operation means for the device. */
     record Change(FeatureId feature, FeatureOperation operation, String what) {

@@ -13,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import net.jqwik.api.lifecycle.AroundPropertyHook;
@@ -52,7 +51,7 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
     private record FailedTry(String transcript, @Nullable Question question) {
     }
 
-    private final Map<Throwable, FailedTry> failedTries = new IdentityHashMap<>();
+    private final IdentityHashMap<Throwable, FailedTry> failedTries = new IdentityHashMap<>();
     private @Nullable FailedTry lastFailed;
     private long shrinkUntil;
 
