@@ -200,8 +200,8 @@ class EnvironmentTest {
             "0000:01:00.3, false", "0001:01:00.4, false", "0000:02:00.4, false"})
     void aVirtualFunctionIsWhereTheOthersAre(String name, boolean accepted) throws TranscriptException {
         String devices = "'devices':[{'kind':'pci','name':'0000:01:00.0','group':4,"
-                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':4,'stride':2}},"
-                + "{'kind':'pci','name':'" + name + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
+                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':4,'stride':2}}," + "{'kind':'pci','name':'" + name
+                + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
         if (accepted) {
             EmulatedProcess process = environment(devices).boot().newProcess();
             assertThat(process.open("/dev/vfio/7", Fcntl.O_RDWR)).isPositive();

@@ -40,7 +40,8 @@ class TranscriptWriterTest {
             {'op':'sysfs','path':'/sys/module/vfio_pci/parameters/enable_sriov','value':'1','result':0}
             {'op':'close','fd':'e','result':0}
             {'op':'close','fd':9,'result':-9}
-            """.replace('\'', '"');
+            """
+            .replace('\'', '"');
 
     private static String writtenAgain(Transcript transcript) throws IOException {
         StringWriter text = new StringWriter();
@@ -53,8 +54,7 @@ class TranscriptWriterTest {
 
     @Test
     void everyCallIsWrittenAsItWasRead() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         assertThat(writtenAgain(transcript)).isEqualTo(EVERYTHING);
     }
 
@@ -83,8 +83,7 @@ class TranscriptWriterTest {
 
     @Test
     void theFirstFailureIsReportedAndNothingIsWrittenAfterIt() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         StringBuilder written = new StringBuilder();
         TranscriptWriter writer = new TranscriptWriter(new Writer() {
             @Override
