@@ -133,8 +133,8 @@ class ConformanceJarTest {
     }
 
     private static String path(List<Class<?>> libraries) {
-        return Stream.concat(Stream.of(VFIO4J, KIT), libraries.stream().map(ConformanceJarTest::jarOf)).map(Path::toString)
-                .distinct().collect(Collectors.joining(File.pathSeparator));
+        return Stream.concat(Stream.of(VFIO4J, KIT), libraries.stream().map(ConformanceJarTest::jarOf))
+                .map(Path::toString).distinct().collect(Collectors.joining(File.pathSeparator));
     }
 
     private static Path jarOf(Class<?> type) {
@@ -166,8 +166,9 @@ class ConformanceJarTest {
     }
 
     private String java(int expected, String... arguments) throws IOException, InterruptedException {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-XX:TieredStopAtLevel=1", "-Dstdout.encoding=UTF-8"));
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-XX:TieredStopAtLevel=1",
+                        "-Dstdout.encoding=UTF-8"));
         command.addAll(List.of(arguments));
         Process process = new ProcessBuilder(command).directory(directory.toFile()).redirectErrorStream(true).start();
         String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -192,8 +193,7 @@ class ConformanceJarTest {
         String path = path(JQWIK);
         compile(List.of("-cp", path), SUITE, MAIN);
         assertThat(java(0, "--enable-native-access=ALL-UNNAMED", "-cp", onClassPath(path), "consumer.Main",
-                "consumer.DriverTest"))
-                .containsPattern("[1-9][0-9]* passed, 0 failed");
+                "consumer.DriverTest")).containsPattern("[1-9][0-9]* passed, 0 failed");
     }
 
     @Test
@@ -210,8 +210,9 @@ class ConformanceJarTest {
                     opens consumer;
                 }
                 """, EXTENSION_TEST, SUITE, MAIN);
-        assertThat(java(0, "--enable-native-access=io.github.vfio4j", "-p", onClassPath(path), "--add-modules", "ALL-MODULE-PATH", "-m", "consumer/consumer.Main",
-                "consumer.ApplicationTest", "consumer.DriverTest")).containsPattern("[1-9][0-9]* passed, 0 failed");
+        assertThat(java(0, "--enable-native-access=io.github.vfio4j", "-p", onClassPath(path), "--add-modules",
+                "ALL-MODULE-PATH", "-m", "consumer/consumer.Main", "consumer.ApplicationTest", "consumer.DriverTest"))
+                .containsPattern("[1-9][0-9]* passed, 0 failed");
     }
 
     @Test
@@ -220,8 +221,8 @@ class ConformanceJarTest {
                 "io.github.vfio4j.conformance.ConformanceRunner", "--emulated", "--kernel", "7.2", "--tries", "20",
                 "--report", "report");
         assertThat(output).contains("properties hold; seed ");
-        assertThat(Files.readString(directory.resolve("report/index.html")))
-                .contains("<code>" + System.getProperty("vfio4j.version") + "</code>", "✓ Passed", "prefers-color-scheme");
+        assertThat(Files.readString(directory.resolve("report/index.html"))).contains(
+                "<code>" + System.getProperty("vfio4j.version") + "</code>", "✓ Passed", "prefers-color-scheme");
         assertThat(directory.resolve("report/TEST-jqwik.xml")).isNotEmptyFile();
     }
 
@@ -234,8 +235,8 @@ class ConformanceJarTest {
                 .noneMatch(line -> line.contains("not found"));
         try (JarFile jar = new JarFile(KIT.toFile())) {
             assertThat(jar.stream().map(Object::toString).filter(name -> !name.endsWith("/"))
-                    .filter(name -> !name.startsWith("META-INF/")))
-                    .isNotEmpty().allMatch(name -> name.startsWith("io/github/vfio4j/conformance/"))
+                    .filter(name -> !name.startsWith("META-INF/"))).isNotEmpty()
+                    .allMatch(name -> name.startsWith("io/github/vfio4j/conformance/"))
                     .noneMatch(name -> name.matches(".*(Calls|Contract|KernelLane|WrongKernel).*")
                             || name.matches(".*(?<!/junit/Emulated)Test(\\$.*)?\\.class"));
             assertThat(jar.getManifest().getMainAttributes().getValue("Automatic-Module-Name"))
