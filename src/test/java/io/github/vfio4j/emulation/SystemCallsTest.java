@@ -162,4 +162,27 @@ class SystemCallsTest {
         assertThat(answer(process.pread(container, buffer, 0))).isEqualTo("EINVAL");
         assertThat(answer(process.pwrite(container, buffer, 0))).isEqualTo("EINVAL");
     }
+
+    /** As a report on leaks shows them. */
+    @Test
+    void openFilesAreCalledWhatTheyAre() {
+        Program machine = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2.withIommufd()).pciFunction(PLAIN,
+                function -> function.variantDriver("model-vfio-pci", () -> new ScriptedModel(7))));
+        machine.open("/dev/iommu");
+        machine.eventfd();
+        int device = machine.device(PLAIN);
+        for (int state : new int[]{3, 4}) {
+            byte[] data = new byte[8];
+            data[0] = (byte) state;
+            success(machine.feature(device, 1 << 17 | 2, 16, data));
+        }
+        assertThat(machine.process().openFiles().values()).containsExactlyInAnyOrder("iommufd", "eventfd",
+                "device " + PLAIN, "migration data of a device that saves", "migration data of a device that resumes");
+        byte[] range = new byte[32];
+        range[12] = 1;
+        range[25] = 0x10;
+        int function = program.device(PF);
+        success(program.feature(function, 1 << 16 | 11, 40, range));
+        assertThat(process.openFiles()).containsValue("DMA-buf");
+    }
 }
