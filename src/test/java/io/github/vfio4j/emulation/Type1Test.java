@@ -726,8 +726,7 @@ class Type1Test {
         assertThat(answer(setting.program.ioctlOn(setting.container, VFIO_IOMMU_GET_INFO(), argument)))
                 .isEqualTo("EFAULT");
         argument[0] = 19;
-        assertThat(answer(setting.program.ioctlOn(setting.container, VFIO_IOMMU_GET_INFO(), argument)))
-                .isEqualTo("0");
+        assertThat(answer(setting.program.ioctlOn(setting.container, VFIO_IOMMU_GET_INFO(), argument))).isEqualTo("0");
     }
 
     @ParameterizedTest

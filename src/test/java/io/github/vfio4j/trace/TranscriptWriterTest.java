@@ -42,7 +42,8 @@ class TranscriptWriterTest {
             {'op':'sysfs','path':'/sys/module/vfio_pci/parameters/enable_sriov','value':'1','result':0}
             {'op':'close','fd':'e','result':0}
             {'op':'close','fd':9,'result':-9}
-            """.replace('\'', '"');
+            """
+            .replace('\'', '"');
 
     private static String writtenAgain(Transcript transcript) throws IOException {
         StringWriter text = new StringWriter();
@@ -55,8 +56,7 @@ class TranscriptWriterTest {
 
     @Test
     void everyCallIsWrittenAsItWasRead() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         assertThat(writtenAgain(transcript)).isEqualTo(EVERYTHING);
     }
 
@@ -86,21 +86,19 @@ class TranscriptWriterTest {
     /** Whoever follows the file sees every call once it has returned. */
     @Test
     void everyLineIsWrittenOutAtOnce() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         ByteArrayOutputStream file = new ByteArrayOutputStream();
         TranscriptWriter writer = new TranscriptWriter(new OutputStreamWriter(file, StandardCharsets.UTF_8));
         writer.write(transcript.environment());
         assertThat(file.toString(StandardCharsets.UTF_8).lines()).hasSize(1);
         writer.write(transcript.calls().getFirst());
-        assertThat(file.toString(StandardCharsets.UTF_8)).isEqualTo(EVERYTHING.lines().limit(2)
-                .map(line -> line + "\n").reduce("", String::concat));
+        assertThat(file.toString(StandardCharsets.UTF_8))
+                .isEqualTo(EVERYTHING.lines().limit(2).map(line -> line + "\n").reduce("", String::concat));
     }
 
     @Test
     void theFirstFailureIsReportedAndNothingIsWrittenAfterIt() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         StringBuilder written = new StringBuilder();
         TranscriptWriter writer = new TranscriptWriter(new Writer() {
             @Override
