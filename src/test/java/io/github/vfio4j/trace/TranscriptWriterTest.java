@@ -27,6 +27,7 @@ class TranscriptWriterTest {
             {'op':'eventfd','as':'e','value':7,'flags':2048,'result':'fd'}
             {'op':'ioctl','fd':'d','request':'0x3b64','arg':null,'result':0}
             {'op':'ioctl','fd':9,'request':'0x3b66','arg':-3,'result':-9}
+            {'op':'ioctl','fd':9,'request':'0x3b66','arg':-9223372036854775808,'result':-9}
             {'op':'ioctl','fd':'d','as':'x','request':'0x3b73','arg':'00000000','result':'fd'}
             {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0102','out':'0103','anyOf':[0,1,-22],'pauseMillis':5}
             {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0102','out':'0202','result':0}
