@@ -73,7 +73,7 @@ class MachineSurveyTest {
                 .startsWith("{\"transcript\":1,\"kernel\":\"6.12\",\"release\":\"6.12.107+deb13-amd64\"")
                 .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
                         "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}",
-                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0},\"express\":true",
+                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0,\"tableOffset\":8192},\"express\":true",
                         "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false")
                 .doesNotContain("GVT", "0000:00:00.0");
         EmulatedKernel kernel = environment.boot();
