@@ -119,6 +119,7 @@ final class KernelLane implements Callable<Integer> {
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
+        RegionCalls.run(machine, machine.comparison()::withoutData);
         CdevCalls.run(machine, mediatedDevices == null ? List.of() : mediatedDevices.names());
         if (mediatedDevices != null) {
             mediatedDevices.run(machine.backend());
