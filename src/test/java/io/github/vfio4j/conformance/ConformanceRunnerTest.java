@@ -114,7 +114,7 @@ class ConformanceRunnerTest {
         assertThat(run.exitCode()).isZero();
         // What is to be done is said before.
         assertThat(run.out().indexOf("PCI_VF_TOKEN SET")).isLessThan(run.out().indexOf("Seed 17"));
-        assertThat(page()).contains("✓ Passed: ", "LOW_POWER_ENTRY", "Device " + PF, "Device " + MTTY,
+        assertThat(page()).contains("✓ Passed: ", "LOW_<wbr>POWER_<wbr>ENTRY", "Device " + PF, "Device " + MTTY,
                 "scripts/conformance --device " + PF + " --device 83B8F4F2-509F-382F-3C1E-E6BFE0FA1001 --tries 40"
                         + " --seed 17");
         assertThat(Files.readString(directory.resolve("TEST-jqwik.xml")))
