@@ -767,4 +767,24 @@ class Type1Test {
         assertThat(bitmap.get(JAVA_LONG, 16)).isEqualTo(0b11);
         assertThat(bitmap.get(JAVA_LONG, 24)).isZero();
     }
+
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void anUnmappingWithABitmapNeedsRoomForIt(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        run(setting, "dirty");
+        assertThat(run(setting, "map iova=10000; unmap flags=1 iova=10000 argsz=18")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=2f")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=2f mapped=2f")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=30 mapped=2f")).isEqualTo("EFAULT");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=30")).isEqualTo("0 1000");
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void theLastPageThereIsIsNotUnmappedEither(KernelProfile kernel) {
+        assertThatExceptionOfType(NotModelledException.class)
+                .isThrownBy(() -> run(v2(kernel), "unmap iova=fffffffffffff000"));
+        assertThat(run(v2(kernel), "unmap iova=ffffffffffffe000")).isEqualTo("0 0");
+    }
 }
