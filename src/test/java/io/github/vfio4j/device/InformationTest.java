@@ -31,8 +31,9 @@ class InformationTest {
     private static final UUID MTTY = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
 
     private static EmulatedKernel kernel(KernelProfile profile) {
-        return EmulatedKernel.builder(profile).pciFunction(ADDRESS.toString(),
-                function -> function.memoryBar(0, 1 << 14).memoryBar(2, 16).msix(8, 0)).mtty(MTTY, 1).build();
+        return EmulatedKernel.builder(profile)
+                .pciFunction(ADDRESS.toString(), function -> function.memoryBar(0, 1 << 14).memoryBar(2, 16).msix(8, 0))
+                .mtty(MTTY, 1).build();
     }
 
     @ParameterizedTest
@@ -74,7 +75,8 @@ class InformationTest {
 
     /** Whatever stands where capabilities should, it is read within its bounds, to an end, or refused. */
     @Property(tries = 300)
-    void aHostileChainIsReadToAnEndOrRefused(@ForAll @Size(min = 0, max = 24) List<@IntRange(min = 0, max = 120) Integer> words,
+    void aHostileChainIsReadToAnEndOrRefused(
+            @ForAll @Size(min = 0, max = 24) List<@IntRange(min = 0, max = 120) Integer> words,
             @ForAll @IntRange(min = 0, max = 120) int first, @ForAll @IntRange(min = 0, max = 120) int argsz)
             throws VfioException {
         ForwardingBackend hostile = new ForwardingBackend(kernel(KernelProfile.LINUX_7_2).newProcess()) {

@@ -49,8 +49,8 @@ class InterruptsTest {
     private VfioDevice device;
 
     private void open(KernelProfile profile) throws VfioException {
-        EmulatedKernel kernel = EmulatedKernel.builder(profile).pciFunction(ADDRESS.toString(),
-                function -> function.memoryBar(0, 1 << 14).msi(4).msix(8, 0)).build();
+        EmulatedKernel kernel = EmulatedKernel.builder(profile)
+                .pciFunction(ADDRESS.toString(), function -> function.memoryBar(0, 1 << 14).msi(4).msix(8, 0)).build();
         hardware = kernel.device(ADDRESS);
         process = kernel.newProcess();
         faults = new FaultInjectingBackend(process);
@@ -89,7 +89,8 @@ class InterruptsTest {
         assertThat(msix.await(0, LONG)).isEqualTo(1);
         assertThat(msix.await(1, Duration.ZERO)).isZero();
         assertThatExceptionOfType(IndexOutOfBoundsException.class).isThrownBy(() -> msix.await(3, LONG));
-        assertThatIllegalStateException().isThrownBy(() -> msix.enable(1)).withMessageContaining("call disable() first");
+        assertThatIllegalStateException().isThrownBy(() -> msix.enable(1))
+                .withMessageContaining("call disable() first");
         assertThatExceptionOfType(VfioException.class).isThrownBy(() -> device.interrupts(PciIrq.MSI).enable(1))
                 .matches(e -> e.is(Errno.EINVAL)).withMessageContaining("exclude each other");
         assertThatIllegalArgumentException().isThrownBy(() -> device.interrupts(PciIrq.MSI).enable(5))
@@ -151,8 +152,8 @@ class InterruptsTest {
             }
             device.close();
             assertThat(waiting).anySatisfy(future -> assertThat(future.get()).isEqualTo(1));
-            assertThat(waiting).anySatisfy(future -> assertThat(future).failsWithin(LONG)
-                    .withThrowableThat().withCauseInstanceOf(IllegalStateException.class));
+            assertThat(waiting).anySatisfy(future -> assertThat(future).failsWithin(LONG).withThrowableThat()
+                    .withCauseInstanceOf(IllegalStateException.class));
         }
         assertThatIllegalStateException().isThrownBy(() -> msix.enable(1));
         assertThatIllegalStateException().isThrownBy(() -> device.interrupts(PciIrq.INTX));

@@ -36,8 +36,8 @@ public record Mapping(long length, int protection, int flags, long offset) {
         if (Long.compareUnsigned(length, ADDRESS_SPACE) > 0) {
             return -Errno.ENOMEM.code();
         }
-        long firstPage = offset >>> 12;
-        if (firstPage + (pages() >>> 12) < firstPage) {
+        // What is behind the last offset there is.
+        if (Long.compareUnsigned(offset, -1 - pages()) > 0) {
             return -Errno.EOVERFLOW.code();
         }
         int type = flags & TYPE;

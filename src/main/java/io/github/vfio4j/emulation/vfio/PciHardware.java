@@ -47,8 +47,9 @@ final class PciHardware {
 
     /** PCI and PCI Express specifications, type 0 header and capabilities. */
     private void setWritable() {
-        // Virtual functions have bus mastering alone (SR-IOV).
-        put16(writable, PciRegisters.COMMAND, virtualFunction ? PciRegisters.COMMAND_MASTER : 0x0547);
+        // Virtual functions have bus mastering alone (SR-IOV). Others have I/O, memory, bus mastering, SERR# and the one
+        // for INTx; as QEMU's devices, none has parity.
+        put16(writable, PciRegisters.COMMAND, virtualFunction ? PciRegisters.COMMAND_MASTER : 0x0507);
         writable[PciRegisters.CACHE_LINE_SIZE] = (byte) 0xff;
         writable[PciRegisters.INTERRUPT_LINE] = (byte) 0xff;
         int express = capability(PciRegisters.CAPABILITY_EXPRESS);
