@@ -221,8 +221,10 @@ final class DmaSpace {
     }
 
     synchronized void unmap(DmaMapping mapping) throws VfioException {
-        if (mapping.state() == State.UNMAPPED) {
-            throw new IllegalStateException("The " + mapping + " has been unmapped already; to make sure that it is, close it");
+        if (mapping.state() == State.UNMAPPED || closed) {
+            throw new IllegalStateException(
+                    "The " + mapping + " has been unmapped already" + (closed ? ": the " + name + " is closed" : "")
+                            + ". To make sure that it is, close it");
         }
         end(mapping);
     }

@@ -204,7 +204,8 @@ final class KernelLane implements Callable<Integer> {
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
                         DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
-                        DiscoverySelectors.selectClass(KernelLaneIommuTest.class))
+                        DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneDmaTest.class))
                 .filters(EngineFilter.includeEngines("junit-jupiter")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
