@@ -29,6 +29,25 @@ project_dir() {
     (cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 }
 
+# lock_checkout: waits until no other script builds in the checkout. The lock is on the directory, which no build replaces,
+# and is held until descriptor 9 is closed. Where there is no flock (macOS), starting two scripts at once before the first
+# build is done is not safe.
+lock_checkout() {
+    exec 9< "$(project_dir)"
+    if command -v flock > /dev/null && ! flock -w 1 9; then
+        note "waiting for another script, which is building"
+        flock 9
+    fi
+}
+
+# compile_tests ARGUMENT…: compiles the checkout with its tests; the arguments are more for Maven. Leaves target/classes,
+# target/test-classes and, in target/test.classpath, the jars that the tests need.
+compile_tests() {
+    need_command mvn maven
+    (cd "$(project_dir)" && mvn -q -B -Dstyle.color=never -DskipTests "$@" test-compile \
+        dependency:build-classpath -Dmdep.includeScope=test -Dmdep.outputFile=target/test.classpath)
+}
+
 # cache_dir [SUBDIRECTORY]: makes the directory and prints its path.
 cache_dir() {
     local dir="${XDG_CACHE_HOME:-$HOME/.cache}/vfio4j${1:+/$1}"

@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.cdx.CdxDriver;
 import io.github.vfio4j.emulation.device.BusController;
+import io.github.vfio4j.emulation.device.DeviceHost;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.mdev.MdevDriver;
@@ -104,6 +105,24 @@ public final class EmulatedKernel {
      */
     public List<PciAddress> pciFunctions() {
         return bus.addresses();
+    }
+
+    /**
+     * The device's side of a PCI function on vfio-pci, or a variant driver of it: for a test that plays the device.
+     *
+     * @param address
+     *            a function that exists now
+     * @return the machine as the function sees it
+     * @throws IllegalArgumentException
+     *             if there is no function at that address, or no VFIO driver has it
+     */
+    public DeviceHost device(PciAddress address) {
+        PciFunction function = bus.function(address);
+        DeviceHost host = function == null ? null : function.host();
+        if (host == null) {
+            throw new IllegalArgumentException("There is no function at " + address + " with a VFIO driver");
+        }
+        return host;
     }
 
     /**

@@ -7,8 +7,11 @@ import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.EventFd;
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.fs.PollCall;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.SortedMap;
@@ -129,17 +132,24 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        long error = on(fd, OpenFile::checkMmap);
-        if (error == 0) {
-            throw new NotModelledException("mapped memory");
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        Mapping mapping = new Mapping(length, protection, flags, offset);
+        int error = mapping.checkOffset();
+        OpenFile file = error == 0 ? descriptors.acquire(fd) : null;
+        if (file == null) {
+            return MemorySegment.ofAddress(error != 0 ? error : -Errno.EBADF.code());
         }
-        return MemorySegment.ofAddress(error);
+        try {
+            error = mapping.check();
+            return error != 0 ? MemorySegment.ofAddress(error) : file.mmap(arena, mapping);
+        } finally {
+            file.release();
+        }
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        throw new NotModelledException("mapped memory");
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return new PollCall(descriptors, fds, events).run(timeoutMillis);
     }
 
     @Override

@@ -93,6 +93,12 @@ public final class KernelProfile implements Cloneable {
     private boolean otherNegativeFdsIgnored = true;
     private Set<Integer> mttyIrqs = Set.of(0, 1, 4);
     private boolean mttyIrqsChecked;
+    private boolean memoryChecked;
+    private boolean virtualMemoryEnable;
+    private boolean guardedPowerState;
+    private int expressCapabilityLength = 0x2c;
+    private boolean designatedVendorSpecific;
+    private int widestRegionAccess = 4;
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
     public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7");
@@ -123,6 +129,10 @@ public final class KernelProfile implements Cloneable {
         kernel.intxFdFirst = true;
         kernel.drainedUnmaskEventfd = true;
         kernel.emptyVectorRange = ERANGE;
+        kernel.memoryChecked = true;
+        kernel.virtualMemoryEnable = true;
+        kernel.guardedPowerState = true;
+        kernel.expressCapabilityLength = 0x32;
     });
 
     /** Linux 6.12. */
@@ -144,6 +154,7 @@ public final class KernelProfile implements Cloneable {
         kernel.otherNegativeFdsIgnored = false;
         kernel.mttyIrqs = Set.of(0, 1);
         kernel.mttyIrqsChecked = true;
+        kernel.designatedVendorSpecific = true;
     });
 
     /** Linux 7.2. */
@@ -155,6 +166,7 @@ public final class KernelProfile implements Cloneable {
         kernel.lastIommufdRequest = 0x94;
         kernel.bindTokens = true;
         kernel.attachPasids = true;
+        kernel.widestRegionAccess = 8;
     });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
@@ -628,6 +640,63 @@ public final class KernelProfile implements Cloneable {
      */
     public boolean mttyIrqsChecked() {
         return mttyIrqsChecked;
+    }
+
+    /**
+     * Whether vfio-pci refuses access to memory while its decoding is switched off (Linux 5.8); otherwise the access is
+     * made, and nobody answers.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean memoryChecked() {
+        return memoryChecked;
+    }
+
+    /**
+     * Whether a virtual function, whose command register has no bit for it, shows its memory as switched on from the start
+     * (Linux 5.8).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean virtualMemoryEnable() {
+        return virtualMemoryEnable;
+    }
+
+    /**
+     * Whether vfio-pci hides what of power management is about waking the machine, and counts memory of a function in
+     * D3hot as switched off (Linux 5.19).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean guardedPowerState() {
+        return guardedPowerState;
+    }
+
+    /**
+     * How long vfio-pci takes the PCI Express capability of an endpoint to be, from its second version on.
+     *
+     * @return bytes
+     */
+    public int expressCapabilityLength() {
+        return expressCapabilityLength;
+    }
+
+    /**
+     * Whether vfio-pci shows the extended capability for designated vendors (DVSEC, Linux 6.5).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean designatedVendorSpecific() {
+        return designatedVendorSpecific;
+    }
+
+    /**
+     * The widest access to a BAR that vfio-pci makes for a read or a write.
+     *
+     * @return bytes: 8 on 7.2 (Linux 6.14 on x86), 4 before
+     */
+    public int widestRegionAccess() {
+        return widestRegionAccess;
     }
 
     /** The kernel's name, for example {@code Linux 6.12}. */

@@ -13,6 +13,7 @@ import io.github.vfio4j.trace.Call.Value;
 import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import java.io.IOException;
 import java.io.Writer;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -31,7 +32,7 @@ import org.jspecify.annotations.Nullable;
  * A line is written when its call returns. Descriptors are given names. VF tokens are secrets and stay out of the
  * transcript: each is replaced by a stand-in, the same one every time, so that the calls are answered alike when they are
  * made again. Addresses stay out of it, too, but for their place in the page. What a pointer points to is known of the
- * pointees a caller passes along only. readlink(2), mmap(2) and munmap(2) have no place in the format: they are handed on
+ * pointees a caller passes along only. readlink(2), mmap(2) and poll(2) have no place in the format: they are handed on
  * and not recorded.
  *
  * <p>
@@ -301,13 +302,13 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        return next.mmap(length, protection, flags, fd, offset);
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        return next.mmap(arena, length, protection, flags, fd, offset);
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        return next.munmap(mapping);
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return next.poll(fds, events, timeoutMillis);
     }
 
     @Override

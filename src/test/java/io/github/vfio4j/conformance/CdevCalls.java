@@ -340,7 +340,7 @@ final class CdevCalls {
         attach(device, 1);
         detach(device);
         files(device);
-        backend.mmap(4096, PROT_READ_WRITE, MAP_SHARED, device, 0);
+        backend.mmap(Arena.global(), 4096, PROT_READ_WRITE, MAP_SHARED, device, 0);
     }
 
     /** Arguments of BIND, all wrong somewhere. */

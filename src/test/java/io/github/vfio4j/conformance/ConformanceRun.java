@@ -2,37 +2,27 @@ package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.conformance.report.Evidence;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.OptionalLong;
 
-/**
- * What the properties of a run share: the devices they ask, the evidence they give, where transcripts go. Safe for use by
- * many threads.
- */
-public final class ConformanceRun {
+/** What the properties of a run share: the seed, the evidence they give, where transcripts go. Safe for use by many threads. */
+final class ConformanceRun {
 
     /** Where reports and transcripts go unless somebody says otherwise. */
     static final Path DIRECTORY = Path.of("target", "conformance");
 
-    private static volatile ConformanceRun current = new ConformanceRun(List.of(), OptionalLong.empty(), DIRECTORY);
+    private static volatile ConformanceRun current = new ConformanceRun(OptionalLong.empty(), DIRECTORY);
 
-    private final List<DeviceUnderTest> devices;
     private final OptionalLong seed;
     private final Path directory;
     private final Evidence evidence = new Evidence();
 
-    ConformanceRun(List<DeviceUnderTest> devices, OptionalLong seed, Path directory) {
-        this.devices = List.copyOf(devices);
+    ConformanceRun(OptionalLong seed, Path directory) {
         this.seed = seed;
         this.directory = directory;
     }
 
-    /**
-     * The run under way.
-     *
-     * @return that of the {@link ConformanceRunner}; without one, the properties' devices are their own
-     */
-    public static ConformanceRun current() {
+    /** The run under way: that of the {@link ConformanceRunner}, or one that whoever runs the properties has not begun. */
+    static ConformanceRun current() {
         return current;
     }
 
@@ -47,21 +37,8 @@ public final class ConformanceRun {
         }
     }
 
-    /**
-     * The devices the run was started for.
-     *
-     * @return none without a runner
-     */
-    public List<DeviceUnderTest> devices() {
-        return devices;
-    }
-
-    /**
-     * What has been seen.
-     *
-     * @return to be added to
-     */
-    public Evidence evidence() {
+    /** What has been seen. */
+    Evidence evidence() {
         return evidence;
     }
 

@@ -22,14 +22,15 @@ import java.time.ZonedDateTime;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Objects;
 import java.util.OptionalLong;
 import java.util.Set;
-import java.util.TreeSet;
+import java.util.UUID;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.launcher.EngineFilter;
@@ -68,12 +69,14 @@ public final class ConformanceRunner implements Callable<Integer> {
 
     private static final String PAGE = "index.html";
 
+    /** As the JDK's parser takes many a text that is no UUID. */
+    private static final Pattern UUID_TEXT = Pattern.compile("\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}");
+
     /** Small enough to be read out. */
     private static final long SEEDS = 1_000_000_000_000L;
 
     private final Supplier<? extends IoctlBackend> realKernel;
     private final Supplier<Environment> thisMachine;
-    private final List<Class<?>> suites;
 
     @Spec
     @SuppressWarnings("NullAway.Init") // picocli injects it
@@ -82,7 +85,7 @@ public final class ConformanceRunner implements Callable<Integer> {
     @Option(names = "--device", paramLabel = "DEVICE", description = "address of a PCI function, for example 0000:01:00.0, or UUID of a mediated device; can be given more than once")
     private List<String> names = new ArrayList<>();
 
-    @Option(names = "--emulated", description = "the devices of the emulated machine instead, or those of them that --device names")
+    @Option(names = "--emulated", description = "the devices of emulated machines instead: what to try first")
     private boolean emulated;
 
     @Option(names = "--kernel", paramLabel = "V", split = ",", description = "which kernels to emulate: 5.7, 6.1, 6.12, 7.2 (default: all)")
@@ -103,11 +106,9 @@ public final class ConformanceRunner implements Callable<Integer> {
     @Option(names = "--report", paramLabel = "DIRECTORY", description = "where the reports go (default: target/conformance)")
     private Path directory = ConformanceRun.DIRECTORY;
 
-    private ConformanceRunner(Supplier<? extends IoctlBackend> realKernel, Supplier<Environment> thisMachine,
-            List<Class<?>> suites) {
+    private ConformanceRunner(Supplier<? extends IoctlBackend> realKernel, Supplier<Environment> thisMachine) {
         this.realKernel = realKernel;
         this.thisMachine = thisMachine;
-        this.suites = suites;
     }
 
     /** The version of the kit. */
@@ -133,22 +134,19 @@ public final class ConformanceRunner implements Callable<Integer> {
     public static void main(String... arguments) {
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel",
                 System.getProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn"));
-        System.exit(commandLine(NativeBackend::create, Environment::ofThisMachine, List.of()).execute(arguments));
+        System.exit(commandLine(NativeBackend::create, Environment::ofThisMachine).execute(arguments));
     }
 
     /**
      * The command line.
      *
      * @param realKernel
-     *            where devices are that are not emulated; called at most once
+     *            where devices are that are not emulated; called for each opening
      * @param thisMachine
      *            what it is like
-     * @param suites
-     *            classes of properties
      */
-    static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, Supplier<Environment> thisMachine,
-            List<Class<?>> suites) {
-        return new CommandLine(new ConformanceRunner(realKernel, thisMachine, suites))
+    static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, Supplier<Environment> thisMachine) {
+        return new CommandLine(new ConformanceRunner(realKernel, thisMachine))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
                 .registerConverter(FeatureId.class, argument(ConformanceRunner::feature))
                 .setParameterExceptionHandler(ConformanceRunner::badUsage)
@@ -206,10 +204,13 @@ public final class ConformanceRunner implements Callable<Integer> {
     @Override
     public Integer call() throws IOException {
         checkUsage();
-        List<DeviceUnderTest> devices = emulated ? emulatedDevices() : realDevices();
+        List<TestBed> beds = (emulated ? emulatedBeds() : List.of(thisMachine())).stream()
+                .map(bed -> bed.excluding(excluded.toArray(FeatureId[]::new))).toList();
         List<Plan> plans = new ArrayList<>();
-        for (DeviceUnderTest device : devices) {
-            plans.add(Plan.of(device));
+        for (TestBed bed : beds) {
+            for (TestBed.Device device : bed.devices()) {
+                plans.add(Plan.of(bed, device));
+            }
         }
         PrintWriter out = spec.commandLine().getOut();
         print(out, plans);
@@ -217,14 +218,14 @@ public final class ConformanceRunner implements Callable<Integer> {
             return 0;
         }
         Files.createDirectories(directory);
-        long seedOfRun = seed != null ? seed : ThreadLocalRandom.current().nextLong(SEEDS);
-        RunDescription description = run(out, devices, seedOfRun);
+        RunDescription description = run(out, beds, plans,
+                seed != null ? seed : ThreadLocalRandom.current().nextLong(SEEDS));
         return description.count(Status.FAILED) == 0 && description.count(Status.HOLDS) > 0 ? 0 : FAILED;
     }
 
     private void checkUsage() {
-        if (names.isEmpty() && !emulated) {
-            throw usage("Say which device: --device DEVICE, or --emulated");
+        if (names.isEmpty() != emulated) {
+            throw usage("Say which device, --device DEVICE, or --emulated");
         }
         if (!kernels.isEmpty() && !emulated) {
             throw usage("--kernel chooses what to emulate: add --emulated");
@@ -232,48 +233,46 @@ public final class ConformanceRunner implements Callable<Integer> {
         if (tries < 1) {
             throw usage("--tries is 1 or more, not " + tries);
         }
-        names = names.stream().map(this::deviceName).distinct().toList();
-        for (String name : names) {
-            if (emulated && !EmulatedTargets.NAMES.contains(name)) {
-                throw usage("The emulated machine has " + String.join(", ", EmulatedTargets.NAMES) + ", not " + name);
-            }
-        }
     }
 
     private ParameterException usage(String message) {
         return new ParameterException(spec.commandLine(), message);
     }
 
-    /** As sysfs writes it. */
-    private String deviceName(String text) {
-        if (DeviceUnderTest.isUuid(text)) {
-            return text.toLowerCase(Locale.ROOT);
+    private List<TestBed> emulatedBeds() {
+        return (kernels.isEmpty() ? KernelProfile.all() : kernels).stream()
+                .flatMap(kernel -> Stream.of(TestBed.emulated(kernel), TestBed.emulatedVirtualFunction(kernel)))
+                .toList();
+    }
+
+    private TestBed thisMachine() {
+        TestBed bed = TestBed.on("Linux " + System.getProperty("os.version"), realKernel).recordedAs(thisMachine.get());
+        Set<Object> devices = new LinkedHashSet<>();
+        names.forEach(name -> devices.add(device(name)));
+        for (Object device : devices) {
+            bed = device instanceof UUID uuid ? bed.device(uuid) : bed.device((PciAddress) device);
+        }
+        return bed;
+    }
+
+    /** A PciAddress, or the UUID of a mediated device. */
+    private Object device(String text) {
+        if (UUID_TEXT.matcher(text).matches()) {
+            return UUID.fromString(text);
         }
         try {
-            return PciAddress.parse(text).toString();
+            return PciAddress.parse(text);
         } catch (IllegalArgumentException e) {
             throw new ParameterException(spec.commandLine(), String.valueOf(e.getMessage()), e);
         }
     }
 
-    private List<DeviceUnderTest> emulatedDevices() {
-        List<KernelProfile> profiles = kernels.isEmpty() ? KernelProfile.all() : kernels;
-        List<String> chosen = names.isEmpty() ? EmulatedTargets.NAMES : names;
-        return profiles.stream().flatMap(kernel -> EmulatedTargets.on(kernel, chosen, excluded).stream()).toList();
-    }
-
-    private List<DeviceUnderTest> realDevices() {
-        IoctlBackend kernel = realKernel.get();
-        Environment environment = thisMachine.get();
-        return names.stream().map(name -> DeviceUnderTest.of(name, kernel, environment, excluded)).toList();
-    }
-
     /** Of emulated devices there are many, and nothing happens to them. */
     private void print(PrintWriter out, List<Plan> plans) {
         if (emulated && !planOnly) {
-            Set<String> kernelNames = new TreeSet<>();
-            plans.forEach(plan -> kernelNames.add(plan.device().kernel()));
-            out.println("Emulated devices, " + plans.size() + " in all, on " + String.join(", ", kernelNames)
+            Set<String> kernelNames = new LinkedHashSet<>();
+            plans.forEach(plan -> kernelNames.add(plan.bed().toString()));
+            out.println(plans.size() + " devices, " + String.join(", ", kernelNames)
                     + ": nothing of this machine is touched (--plan tells what is done to each)");
         } else {
             plans.forEach(plan -> plan.describe().forEach(out::println));
@@ -281,16 +280,18 @@ public final class ConformanceRunner implements Callable<Integer> {
         out.flush();
     }
 
-    private RunDescription run(PrintWriter out, List<DeviceUnderTest> devices, long seedOfRun) throws IOException {
+    private RunDescription run(PrintWriter out, List<TestBed> beds, List<Plan> plans, long seedOfRun)
+            throws IOException {
         ZonedDateTime started = ZonedDateTime.now(ZoneId.systemDefault());
         out.println("Seed " + seedOfRun + ", " + tries + " tries of each property");
         out.flush();
-        ConformanceRun run = new ConformanceRun(devices, OptionalLong.of(seedOfRun), directory);
+        ConformanceRun run = new ConformanceRun(OptionalLong.of(seedOfRun), directory);
         PropertiesListener listener = new PropertiesListener(out, run.evidence(), Long.toString(seedOfRun));
         PrintWriter err = spec.commandLine().getErr();
         // Neither read nor kept; jqwik takes a name only, and complains of a file that is empty.
         Path scratch = Files.createTempDirectory("vfio4j-conformance");
         Path database = scratch.resolve("jqwik-database");
+        DeviceConformance.examine(beds);
         try {
             run.execute(() -> LauncherFactory.create().execute(request(database), listener,
                     new LegacyXmlReportGeneratingListener(directory, err)));
@@ -299,12 +300,17 @@ public final class ConformanceRunner implements Callable<Integer> {
             Files.delete(scratch);
         }
         RunDescription description = new RunDescription(started, version(), seedOfRun, tries, again(seedOfRun),
-                devices.stream().map(DeviceUnderTest::description).toList(), listener.results());
+                plans.stream().map(this::description).toList(), listener.results());
         HtmlReport.write(directory.resolve(PAGE), description, run.evidence());
         ConsoleReport.print(out, description, run.evidence());
         out.println("Report: " + directory.resolve(PAGE));
         out.flush();
         return description;
+    }
+
+    private RunDescription.Device description(Plan plan) {
+        return new RunDescription.Device(plan.device().name(), plan.bed().toString(), plan.driver(),
+                excluded.stream().map(FeatureId::name).toList());
     }
 
     /**
@@ -313,7 +319,7 @@ public final class ConformanceRunner implements Callable<Integer> {
      */
     private LauncherDiscoveryRequest request(Path database) {
         return LauncherDiscoveryRequestBuilder.request()
-                .selectors(suites.stream().map(DiscoverySelectors::selectClass).toList())
+                .selectors(DiscoverySelectors.selectClass(DeviceConformance.class))
                 .filters(EngineFilter.includeEngines("jqwik"))
                 .configurationParameter("jqwik.tries.default", Integer.toString(tries))
                 .configurationParameter("jqwik.database", database.toString())

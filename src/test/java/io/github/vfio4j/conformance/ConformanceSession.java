@@ -101,6 +101,9 @@ final class ConformanceSession implements AutoCloseable {
         int ask(int which, MemorySegment request, MemorySegment... pointees) {
             int result = files.get(which % files.size()).executeRaw(FeatureRequest.raw(request).pointees(pointees));
             int flags = request.byteSize() < HEADER ? 0 : request.get(INT, 4);
+            if (request.byteSize() >= HEADER) {
+                ConformanceRun.current().evidence().answered(device.name(), bed.toString(), flags, result);
+            }
             if (result > 0 || (result == 0 && flags == DMA_BUF_GET)) {
                 backend.close(result);
             } else if (result == 0 && flags == SET_STATE && request.get(INT, 12) >= 0) {

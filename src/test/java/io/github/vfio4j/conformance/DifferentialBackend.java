@@ -22,11 +22,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
@@ -330,21 +332,27 @@ final class DifferentialBackend implements IoctlBackend {
                 memory -> emulated.pwrite(translate(fd), memory, offset));
     }
 
-    /** Compares what is refused; no mapping is. */
+    /** Compares whether it is refused, and how. What is mapped is the real kernel's. */
     @Override
-    public synchronized MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        MemorySegment mapping = real.mmap(length, protection, flags, fd, offset);
-        if (mapping.byteSize() > 0) {
-            real.munmap(mapping);
-            throw new UnsupportedOperationException("mappings are not compared");
-        }
-        compare("mmap", mapping.address(), emulated.mmap(length, protection, flags, translate(fd), offset).address());
+    public synchronized MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        MemorySegment mapping = real.mmap(arena, length, protection, flags, fd, offset);
+        MemorySegment twin = emulated.mmap(arena, length, protection, flags, translate(fd), offset);
+        compare(() -> "mmap of " + length + " at " + Long.toHexString(offset), answer(mapping), answer(twin));
         return mapping;
     }
 
+    private static String answer(MemorySegment mapping) {
+        return mapping.byteSize() == 0 ? Long.toString(mapping.address()) : mapping.byteSize() + " bytes";
+    }
+
     @Override
-    public int munmap(MemorySegment mapping) {
-        throw new UnsupportedOperationException("mappings are not compared");
+    public synchronized int poll(int[] fds, short[] events, int timeoutMillis) {
+        int[] translated = IntStream.of(fds).map(this::translate).toArray();
+        short[] copy = events.clone();
+        int emulatedResult = emulated.poll(translated, copy, timeoutMillis);
+        int realResult = real.poll(fds, events, timeoutMillis);
+        compare("poll", realResult + " " + Arrays.toString(events), emulatedResult + " " + Arrays.toString(copy));
+        return realResult;
     }
 
     @Override

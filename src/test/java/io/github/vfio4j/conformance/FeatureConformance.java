@@ -28,6 +28,7 @@ import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.Provide;
 import net.jqwik.api.Tuple;
+import net.jqwik.api.lifecycle.AddLifecycleHook;
 import net.jqwik.api.lifecycle.AfterProperty;
 import net.jqwik.api.lifecycle.AfterTry;
 import net.jqwik.api.lifecycle.BeforeTry;
@@ -52,6 +53,8 @@ import org.jspecify.annotations.Nullable;
  * <p>
  * What a device does with valid data is its own affair; it is held to what the kernel's core promises whatever the driver.
  */
+@AddLifecycleHook(TranscriptOnFailure.class)
+@AddLifecycleHook(SeedOfRun.class)
 public abstract class FeatureConformance {
 
     /** With fewer, some rule may by chance not be reached. */

@@ -1,6 +1,10 @@
 package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.PciDevice;
+import io.github.vfio4j.Vfio;
+import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.feature.FeatureOperation;
@@ -8,16 +12,23 @@ import io.github.vfio4j.feature.FeatureSupport;
 import io.github.vfio4j.feature.FeatureSupport.Supported;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import org.jspecify.annotations.Nullable;
 
 /**
  * What a run will do to a device, found by probing. To find it, the device is opened, so that one that cannot be had is
  * refused before anything is done to any.
  */
-record Plan(DeviceUnderTest device, List<FeatureId> features, List<Change> changes) {
+record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<FeatureId> features,
+        List<Change> changes) {
 
     /** What an operation means for the device. */
     record Change(FeatureId feature, FeatureOperation operation, String what) {
     }
+
+    /** Anything else is a mediated device. */
+    private static final Pattern PCI_ADDRESS = Pattern.compile("[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]");
 
     /** What changes a device or what is done with it; other operations only ask (vfio.h). */
     private static final List<Change> CHANGES = List.of(
@@ -51,18 +62,20 @@ record Plan(DeviceUnderTest device, List<FeatureId> features, List<Change> chang
      * @throws VfioException
      *             if it cannot be had: it is in use, not bound to a VFIO driver, not this user's
      */
-    static Plan of(DeviceUnderTest device) throws VfioException {
-        int functions = device.virtualFunctions();
-        if (functions > 0) {
-            throw new VfioException("use " + device.name(), Errno.EBUSY,
-                    "It has " + functions + (functions == 1 ? " virtual function" : " virtual functions")
-                            + ", whose users would lose their device with its first reset and their VF token with the"
-                            + " first one set here. As root: echo 0 > /sys/bus/pci/devices/" + device.name()
-                            + "/sriov_numvfs");
+    static Plan of(TestBed bed, TestBed.Device device) throws VfioException {
+        Vfio vfio = Vfio.using(bed.newBackend());
+        Optional<PciDevice> function = PCI_ADDRESS.matcher(device.name()).matches()
+                ? Optional.of(vfio.pciDevice(PciAddress.parse(device.name())))
+                : Optional.empty();
+        if (function.isPresent()) {
+            refuseVirtualFunctions(function.get());
         }
         List<FeatureSupport> answers;
-        try (DeviceUnderTest.Opened opened = device.open()) {
-            answers = opened.device().probeAll();
+        String driver;
+        try (VfioContainer container = vfio.openContainer()) {
+            bed.preparation().prepare(vfio, container);
+            answers = device.opening().open(container).probeAll();
+            driver = function.flatMap(PciDevice::driver).orElse(null);
         }
         List<FeatureId> features = new ArrayList<>();
         List<Change> changes = new ArrayList<>();
@@ -74,26 +87,37 @@ record Plan(DeviceUnderTest device, List<FeatureId> features, List<Change> chang
                         .forEach(changes::add);
             }
         }
-        return new Plan(device, List.copyOf(features), List.copyOf(changes));
+        return new Plan(bed, device, driver, List.copyOf(features), List.copyOf(changes));
+    }
+
+    /** Before it is opened, as that resets it. */
+    private static void refuseVirtualFunctions(PciDevice function) throws VfioException {
+        if (function.virtualFunction(0).isPresent()) {
+            int count = function.sriovNumVfs();
+            throw new VfioException("use " + function, Errno.EBUSY, "It has "
+                    + (count == 1 ? "a virtual function, whose user" : count + " virtual functions, whose users")
+                    + " would lose the device with the first reset and the VF token with the first one set here. As root:"
+                    + " echo 0 > /sys/bus/pci/devices/" + function + "/sriov_numvfs");
+        }
     }
 
     /** What is said before. */
     List<String> describe() {
         List<String> lines = new ArrayList<>();
-        String driver = device.driver();
-        lines.add("Device " + device + (driver == null ? "" : ", driver " + driver));
+        lines.add("Device " + device + ", " + bed + (driver == null ? "" : ", driver " + driver));
         lines.add("  features: " + (features.isEmpty()
                 ? "none that is known by name"
                 : String.join(", ", features.stream().map(FeatureId::name).toList())));
-        lines.add("  each opening of it after none " + (device.isMediated() ? "resets nothing" : "resets it")
-                + "; requests with wrong flags, sizes and random data are sent, unknown features included");
-        changes.forEach(change -> lines.add("  " + (device.excludes(change.feature().index()) ? "excluded: " : "")
-                + change.feature().name() + " " + change.operation() + ": " + change.what()
-                + (device.excludes(change.feature().index())
-                        ? ""
-                        : "; to leave it out: --exclude " + change.feature().name())));
+        lines.add("  " + (driver == null ? "" : "it is reset when it is opened; ")
+                + "requests with wrong flags, sizes and data are sent, of features that nobody knows too");
+        for (Change change : changes) {
+            String text = change.feature().name() + " " + change.operation() + ": " + change.what();
+            lines.add(bed.excludes(change.feature().index())
+                    ? "  excluded: " + text
+                    : "  " + text + "; to leave it out: --exclude " + change.feature().name());
+        }
         if (changes.isEmpty()) {
-            lines.add("  nothing it has changes it");
+            lines.add("  it has nothing that changes it");
         }
         return lines;
     }

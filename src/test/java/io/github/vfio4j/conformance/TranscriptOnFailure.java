@@ -13,7 +13,6 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import net.jqwik.api.lifecycle.AroundPropertyHook;
@@ -29,17 +28,14 @@ import net.jqwik.api.lifecycle.TryLifecycleContext;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Gives the evidence of a property that fails: the calls of the shrunk try in words, and in a file that {@code vfio4j replay}
- * takes. The calls are those that have gone through the {@link Recorder}.
- *
- * <pre>{@code
- * @AddLifecycleHook(TranscriptOnFailure.class)
- * class MyDriverTest {
- * }</pre>
+ * Gives the evidence of a property of {@link FeatureConformance} that fails: the calls of the shrunk try in words, and in a
+ * file that {@code vfio4j replay} takes.
  */
 public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryHook {
 
-    /** Around what is done before and after each try, which opens devices. */
+    /** Inside of what is done after each try, which makes calls of its own. */
+    private static final int INNERMOST = 100;
+    /** Around what is done after each property. */
     private static final int OUTERMOST = -100;
 
     /** Of longer programs, most of what comes before does not matter; all of it is in the transcript. */
@@ -52,10 +48,10 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
     private static final Duration SHRINKING = Duration.ofSeconds(30);
 
     /** A try that has failed. */
-    private record FailedTry(@Nullable String transcript, @Nullable Question question) {
+    private record FailedTry(String transcript, @Nullable Question question) {
     }
 
-    private final Map<Throwable, FailedTry> failedTries = new IdentityHashMap<>();
+    private final IdentityHashMap<Throwable, FailedTry> failedTries = new IdentityHashMap<>();
     private @Nullable FailedTry lastFailed;
     private long shrinkUntil;
 
@@ -70,16 +66,16 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
         }
         Evidence evidence = ConformanceRun.current().evidence();
         Question before = evidence.last();
-        Recorder recorder = Recorder.begin();
-        try {
-            TryExecutionResult result = aTry.execute(parameters);
-            if (result.isFalsified()) {
-                keep(result.throwable(), recorder, isSame(before, evidence.last()) ? null : evidence.last());
-            }
-            return result;
-        } finally {
-            Recorder.end();
+        TryExecutionResult result = aTry.execute(parameters);
+        if (result.isFalsified()) {
+            keep(result.throwable(), transcript(context.testInstance()),
+                    isSame(before, evidence.last()) ? null : evidence.last());
         }
+        return result;
+    }
+
+    private static String transcript(Object suite) {
+        return suite instanceof FeatureConformance features ? features.transcript() : "";
     }
 
     @SuppressWarnings("ReferenceEquality") // two questions may be alike
@@ -87,11 +83,11 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
         return one == other;
     }
 
-    private void keep(Optional<Throwable> error, Recorder recorder, @Nullable Question question) {
+    private void keep(Optional<Throwable> error, String transcript, @Nullable Question question) {
         if (lastFailed == null) {
             shrinkUntil = System.nanoTime() + SHRINKING.toNanos();
         }
-        FailedTry failed = new FailedTry(recorder.transcript(), question);
+        FailedTry failed = new FailedTry(transcript, question);
         lastFailed = failed;
         error.ifPresent(throwable -> failedTries.put(throwable, failed));
     }
@@ -120,7 +116,7 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
         Path file = null;
         List<String> program = new ArrayList<>();
         String message = result.throwable().map(TranscriptOnFailure::message).orElse("It does not hold");
-        if (failed != null && failed.transcript() != null) {
+        if (failed != null && !failed.transcript().isEmpty()) {
             try {
                 file = write(run.directory(), context.targetMethod().getName() + "-" + target, failed.transcript());
                 program.addAll(words(failed.transcript()));
@@ -183,7 +179,7 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
 
     @Override
     public int aroundTryProximity() {
-        return OUTERMOST;
+        return INNERMOST;
     }
 
     @Override

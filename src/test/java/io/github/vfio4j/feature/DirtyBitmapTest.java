@@ -124,4 +124,23 @@ class DirtyBitmapTest {
         assertThat(middle.overlaps(new IovaRange(Long.MIN_VALUE + 0xfff, 1))).isTrue();
         assertThat(middle.overlaps(new IovaRange(Long.MIN_VALUE + 0x1000, 1))).isFalse();
     }
+
+    @Test
+    void aBitBehindTheLastPageIsNobodys() {
+        try (Arena arena = Arena.ofConfined()) {
+            DirtyBitmap bitmap = DirtyBitmap.allocate(new IovaRange(0x1000, 4 * 65536), 65536, arena);
+            set(bitmap, 4);
+            assertThat(dirty(bitmap)).isEmpty();
+            bitmap.segment().fill((byte) 0xff);
+            assertThat(dirty(bitmap)).containsExactly(new IovaRange(0x1000, 4 * 65536));
+        }
+    }
+
+    @Test
+    void itsTextIsTheRangeAndThePageSize() {
+        try (Arena arena = Arena.ofConfined()) {
+            assertThat(DirtyBitmap.allocate(new IovaRange(0x10000, 0x20000), 65536, arena))
+                    .hasToString("DirtyBitmap[0x10000-0x2ffff, pages of 65536 bytes]");
+        }
+    }
 }

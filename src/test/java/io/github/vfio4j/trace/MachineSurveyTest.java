@@ -1,11 +1,13 @@
 package io.github.vfio4j.trace;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -83,6 +85,41 @@ class MachineSurveyTest {
             assertThat(kernel.newProcess().open("/dev/vfio/" + group, Fcntl.O_RDWR)).as("group " + group).isEqualTo(3);
         }
         assertThat(kernel.newProcess().open("/dev/vfio/6", Fcntl.O_RDWR)).isEqualTo(-2);
+    }
+
+    /** Bits of the Intel IOMMU's capability register, an expansion ROM, MSI, and the device's own file. */
+    @Test
+    void whatOnlySomeMachinesHaveIsDescribedToo() throws IOException {
+        Path iommu = Files.createDirectories(root.resolve("sys/class/iommu/dmar0/intel-iommu"));
+        Files.writeString(iommu.resolve("cap"), "d2008c222f0686\n");
+        Files.createDirectories(root.resolve("dev/vfio/devices"));
+        Files.createFile(root.resolve("dev/iommu"));
+        Path function = device("pci", "0000:01:00.0", 4);
+        link(function, "driver", root.resolve("drivers/vfio-pci"));
+        Files.writeString(function.resolve("resource"),
+                NO_BAR.repeat(6) + "0x00000000fe000000 0x00000000fe00ffff 0x0000000000046200\n");
+        byte[] config = new byte[64 + 8];
+        // An MSI capability of 8 vectors, the last thing in sight.
+        ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x40)
+                .putInt(0x40, 0x0006_5005);
+        Files.write(function.resolve("config"), config);
+        Files.createDirectories(function.resolve("vfio-dev/vfio0"));
+        Path mdpy = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1003", 11);
+        link(mdpy, "mdev_type", root.resolve("types/mdpy-vga"));
+        Files.createDirectories(mdpy.resolve("vfio-dev"));
+
+        assertThat(MachineSurvey.of(root, "7.2.13").toString())
+                .contains("\"options\":{\"iommufd\":true,\"iommufdDriver\":true,\"cdev\":true},\"iommuAddressBits\":48",
+                        "\"rom\":65536", "\"msi\":8", "\"cdev\":\"/dev/vfio/devices/vfio0\"",
+                        "{\"kind\":\"mdpy\",\"name\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003\",\"group\":11}")
+                .doesNotContain("msix", "sriov");
+    }
+
+    @Test
+    void aMachineThatCannotBeReadIsNoMachineWithoutDevices() throws IOException {
+        device("pci", "0000:01:00.0", 4);
+        assertThatExceptionOfType(UncheckedIOException.class).isThrownBy(() -> MachineSurvey.of(root, "7.2"))
+                .withMessageContaining("cannot be told");
     }
 
     /** The profile is the newest that is not newer. */

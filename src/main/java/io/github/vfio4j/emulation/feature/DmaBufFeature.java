@@ -1,9 +1,12 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -14,7 +17,6 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
     private static final int DATA_SIZE = 16;
     private static final int RANGE_SIZE = 16;
     private static final long RANGES = DATA + DATA_SIZE;
-    private static final int BAR_COUNT = 6;
     private static final long PAGE_MASK = 4095;
 
     /** The most that the kernel allocates in one piece. */
@@ -59,9 +61,7 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
     }
 
     private static @Nullable Bar bar(List<Bar> bars, int region) {
-        return Integer.compareUnsigned(region, BAR_COUNT) >= 0
-                ? null
-                : bars.stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
+        return bars.stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
     }
 
     private static int checkLengths(MemorySegment argument, long ranges) {
@@ -117,6 +117,16 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
         @Override
         protected boolean isPositional() {
             return false;
+        }
+
+        @Override
+        protected MemorySegment doMmap(Arena arena, Mapping mapping) {
+            throw new NotModelledException("a DMA-buf that is mapped");
+        }
+
+        @Override
+        public short ready() {
+            throw new NotModelledException("a DMA-buf that is waited for");
         }
     }
 }

@@ -1,5 +1,6 @@
 package io.github.vfio4j.conformance.report;
 
+import io.github.vfio4j.Errno;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -9,6 +10,10 @@ import org.jspecify.annotations.Nullable;
 
 /** What a run has seen: every answer of every device, and what has failed. Safe for use by many threads. */
 public final class Evidence {
+
+    /** As they are written in reports, in this order. */
+    private static final List<Map.Entry<String, Integer>> FLAGS = List.of(Map.entry("PROBE", 1 << 18),
+            Map.entry("GET", 1 << 16), Map.entry("SET", 1 << 17));
 
     private final Map<Question, Map<String, Integer>> answers = new LinkedHashMap<>();
     private final List<Failure> failures = new ArrayList<>();
@@ -36,6 +41,30 @@ public final class Evidence {
     public synchronized void answered(String target, String kernel, int featureIndex, String operation, String answer) {
         last = new Question(target, kernel, featureIndex, operation);
         answers.computeIfAbsent(last, question -> new TreeMap<>()).merge(answer, 1, Integer::sum);
+    }
+
+    /**
+     * A device has answered VFIO_DEVICE_FEATURE.
+     *
+     * @param target
+     *            the device's name
+     * @param kernel
+     *            the kernel it is on
+     * @param flags
+     *            of the request
+     * @param result
+     *            &ge; 0, or −errno
+     */
+    public void answered(String target, String kernel, int flags, int result) {
+        List<String> operations = new ArrayList<>();
+        for (Map.Entry<String, Integer> flag : FLAGS) {
+            if ((flags & flag.getValue()) != 0) {
+                operations.add(flag.getKey());
+            }
+        }
+        boolean probe = operations.contains("PROBE");
+        String answer = result < 0 ? Errno.ofResult(result).name() : probe ? "0" : "carried out";
+        answered(target, kernel, flags & 0xffff, operations.isEmpty() ? "none" : String.join("|", operations), answer);
     }
 
     /**

@@ -73,11 +73,19 @@ public final class HtmlReport {
     }
 
     private String page() {
-        html.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-                + "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
-                + "<meta name=\"color-scheme\" content=\"light dark\">\n<title>").text(title())
-                .raw("</title>\n<style>\n" + style() + "</style>\n</head>\n<body>\n<header>\n")
-                .element("h1", "VFIO device features: conformance").raw("\n");
+        html.raw("""
+                <!DOCTYPE html>
+                <html lang="en">
+                <head>
+                <meta charset="utf-8">
+                <meta name="viewport" content="width=device-width, initial-scale=1">
+                <meta name="color-scheme" content="light dark">
+                """).element("title", title()).raw("\n<style>\n" + style() + "</style>\n").raw("""
+                        </head>
+                        <body>
+                        <header>
+                        <h1>VFIO device features: conformance</h1>
+                        """);
         verdict();
         html.raw("</header>\n<main>\n");
         if (!failures.isEmpty()) {
@@ -179,8 +187,8 @@ public final class HtmlReport {
         html.raw("</tr>\n</thead>\n<tbody>\n");
         for (int feature : matrix.features(target)) {
             html.raw("<tr><th scope=\"row\" class=\"feature\">")
-                    .element("span", "number", Matrix.featureNumber(feature)).raw(" ").text(Matrix.featureName(feature))
-                    .raw("</th>");
+                    .element("span", "number", Matrix.featureNumber(feature)).raw(" ")
+                    .raw(Html.escape(Matrix.featureName(feature)).replace("_", "_<wbr>")).raw("</th>");
             kernels.forEach(kernel -> operations.forEach(operation -> cell(isFirst(operation),
                     matrix.cell(new Question(target, kernel, feature, operation)))));
             html.raw("</tr>\n");
@@ -267,12 +275,11 @@ public final class HtmlReport {
         entry("Tries of each property", run.tries());
         entry("The same again", run.command());
         html.raw("</dl>\n<table>\n<thead>\n<tr><th scope=\"col\">Device</th><th scope=\"col\">Driver</th>"
-                + "<th scope=\"col\">Kernel</th><th scope=\"col\">Release</th><th scope=\"col\">Excluded</th></tr>\n"
-                + "</thead>\n<tbody>\n");
+                + "<th scope=\"col\">Kernel</th><th scope=\"col\">Excluded</th></tr>\n" + "</thead>\n<tbody>\n");
         for (Device device : run.devices()) {
             html.raw("<tr><th scope=\"row\">").text(device.name()).raw("</th><td>")
                     .text(Objects.requireNonNullElse(device.driver(), "not known")).raw("</td><td>")
-                    .text(device.kernel()).raw("</td><td>").text(device.release()).raw("</td><td>")
+                    .text(device.kernel()).raw("</td><td>")
                     .text(device.excluded().isEmpty() ? "nothing" : String.join(", ", device.excluded()))
                     .raw("</td></tr>\n");
         }

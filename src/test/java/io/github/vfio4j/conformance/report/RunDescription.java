@@ -39,14 +39,12 @@ public record RunDescription(ZonedDateTime started, String version, long seed, i
      *            as in the evidence
      * @param kernel
      *            as in the evidence
-     * @param release
-     *            the kernel's release, which says more
      * @param driver
      *            the one it is bound to; null if that is not known
      * @param excluded
      *            features that were not to be changed
      */
-    public record Device(String name, String kernel, String release, @Nullable String driver, List<String> excluded) {
+    public record Device(String name, String kernel, @Nullable String driver, List<String> excluded) {
         /** Copies the list. */
         public Device {
             excluded = List.copyOf(excluded);
