@@ -1,6 +1,7 @@
 package io.github.vfio4j;
 
 import io.github.vfio4j.DmaMapping.State;
+import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.feature.IovaRange;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -25,14 +26,11 @@ final class DmaSpace {
 
     private static final Logger LOG = LoggerFactory.getLogger(DmaSpace.class);
 
-    /** Memory at a multiple of this can be one page of the processor and one of the IOMMU. */
-    private static final long HUGE_PAGE = 2L << 20;
-
     /** The largest page of an IOMMU that addresses are chosen for. */
     private static final long GIGANTIC_PAGE = 1L << 30;
 
     private final DmaDomain domain;
-    private final Sysfs sysfs;
+    private final IoctlBackend backend;
     private final String name;
     private final IovaAllocator addresses = new IovaAllocator();
     private final NavigableMap<Long, DmaMapping> mappings = new TreeMap<>(Long::compareUnsigned);
@@ -52,9 +50,9 @@ final class DmaSpace {
      * @param name
      *            what it belongs to, for messages
      */
-    DmaSpace(DmaDomain domain, Sysfs sysfs, String name) {
+    DmaSpace(DmaDomain domain, IoctlBackend backend, String name) {
         this.domain = domain;
-        this.sysfs = sysfs;
+        this.backend = backend;
         this.name = name;
     }
 
@@ -88,33 +86,21 @@ final class DmaSpace {
         requireUsable();
         terms = null;
         DmaTerms now = terms();
-        return new DmaLimits(now.ranges(), now.pageSizes(), now.available(), LockedMemory.limit(sysfs));
+        return new DmaLimits(now.ranges(), now.pageSizes(), now.available(), LockedMemory.limit(new Sysfs(backend)));
     }
 
     /** Maps memory of the library's own. */
     DmaMapping allocate(long bytes, DmaDirection direction) throws VfioException {
-        if (bytes <= 0 || bytes > Long.MAX_VALUE - HUGE_PAGE) {
+        if (bytes <= 0 || bytes > Long.MAX_VALUE - OwnMemory.HUGE_PAGE) {
             throw new IllegalArgumentException("There is no memory of " + bytes + " bytes to map: give 1 or more");
         }
         long page = pageSize();
         Arena arena = Arena.ofShared();
         try {
-            return map(OptionalLong.empty(), ownMemory(arena, (bytes + page - 1) & -page, page), direction, arena);
+            return map(OptionalLong.empty(), OwnMemory.allocate(backend, arena, (bytes + page - 1) & -page, page), direction, arena);
         } catch (VfioException | RuntimeException e) {
             arena.close();
             throw e;
-        }
-    }
-
-    /** Memory of whole pages of its own, huge ones where it is large enough and the kernel likes to. */
-    private static MemorySegment ownMemory(Arena arena, long size, long page) throws VfioException {
-        try {
-            return arena.allocate(size, size >= HUGE_PAGE ? HUGE_PAGE : page);
-        } catch (OutOfMemoryError e) {
-            VfioException failure = new VfioException("allocate " + size + " bytes for DMA", Errno.ENOMEM,
-                    "There is not that much memory, or the JVM is not to use it (-XX:MaxDirectMemorySize)");
-            failure.addSuppressed(e);
-            throw failure;
         }
     }
 
@@ -201,7 +187,7 @@ final class DmaSpace {
 
     private IovaRange freePlace(MemorySegment memory, long page) throws VfioException {
         long size = memory.byteSize();
-        long preferred = size < HUGE_PAGE
+        long preferred = size < OwnMemory.HUGE_PAGE
                 ? page
                 : Math.max(page, Math.min(GIGANTIC_PAGE, Long.lowestOneBit(memory.address() | Long.highestOneBit(size))));
         OptionalLong place = addresses.find(size, preferred);

@@ -55,7 +55,7 @@ public final class Iommufd implements Iommu {
         sysfs = new Sysfs(backend);
         this.descriptor = descriptor;
         this.addressSpace = addressSpace;
-        dma = new DmaSpace(new IoasDma(descriptor, addressSpace, sysfs), sysfs, descriptor.name());
+        dma = new DmaSpace(new IoasDma(descriptor, addressSpace, sysfs), backend, descriptor.name());
         dma.change();
     }
 

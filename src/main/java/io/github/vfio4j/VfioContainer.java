@@ -37,8 +37,7 @@ public final class VfioContainer implements Iommu {
         this.backend = backend;
         this.descriptor = descriptor;
         this.type = type;
-        Sysfs sysfs = new Sysfs(backend);
-        dma = new DmaSpace(new Type1Dma(descriptor, sysfs), sysfs, descriptor.name());
+        dma = new DmaSpace(new Type1Dma(descriptor, new Sysfs(backend)), backend, descriptor.name());
     }
 
     /**
