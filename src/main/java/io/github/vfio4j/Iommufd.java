@@ -47,7 +47,7 @@ public final class Iommufd implements Iommu {
     private final Descriptor descriptor;
     private final int addressSpace;
     private final DmaSpace dma;
-    private final Set<Descriptor> devices = new LinkedHashSet<>();
+    private final Set<VfioDevice> devices = new LinkedHashSet<>();
     private boolean closing;
 
     private Iommufd(IoctlBackend backend, Descriptor descriptor, int addressSpace) {
@@ -172,9 +172,10 @@ public final class Iommufd implements Iommu {
             Closing.after(e, device::close);
             throw e;
         }
-        devices.add(device);
+        VfioDevice opened = new VfioDevice(device, this::forget);
+        devices.add(opened);
         dma.change();
-        return new VfioDevice(device, () -> forget(device));
+        return opened;
     }
 
     private void bind(Descriptor device, Subject subject, @Nullable VfToken token) throws VfioException {
@@ -237,7 +238,7 @@ public final class Iommufd implements Iommu {
     }
 
     /** Closing a device's file has detached and unbound it. */
-    private synchronized void forget(Descriptor device) {
+    private synchronized void forget(VfioDevice device) {
         devices.remove(device);
         dma.change();
     }
@@ -274,7 +275,7 @@ public final class Iommufd implements Iommu {
         List<Closing.Part> parts = new ArrayList<>();
         synchronized (this) {
             closing = true;
-            devices.forEach(device -> parts.add(device::close));
+            devices.forEach(device -> parts.add(device::closeWithoutGroup));
             devices.clear();
         }
         // Outside of the lock: a device waits for its calls, and these may take their time.
@@ -286,6 +287,6 @@ public final class Iommufd implements Iommu {
     /** The devices, for messages. */
     @Override
     public synchronized String toString() {
-        return "iommufd of " + devices.stream().map(Descriptor::name).toList();
+        return "iommufd of " + devices;
     }
 }
