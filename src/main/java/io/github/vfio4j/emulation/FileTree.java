@@ -94,7 +94,9 @@ final class FileTree {
             return root ? group.open(descriptors, fd, readable, writable) : -Errno.EACCES.code();
         }
         if (isIommufd(path)) {
-            return root ? descriptors.install(fd, new IommufdFile(profile, readable, writable)) : -Errno.EACCES.code();
+            return root
+                    ? descriptors.install(fd, new IommufdFile(profile, iommu, readable, writable))
+                    : -Errno.EACCES.code();
         }
         CoreDevice device = device(path);
         if (device != null) {

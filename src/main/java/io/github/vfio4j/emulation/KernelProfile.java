@@ -76,6 +76,7 @@ public final class KernelProfile implements Cloneable {
     private boolean vfioDeviceClass;
     private boolean bindBeforeResume;
     private int lastIommufdRequest;
+    private boolean iommufdChecksVaddr;
     private boolean bindTokens;
     private boolean attachPasids;
     private boolean iommufd;
@@ -164,6 +165,7 @@ public final class KernelProfile implements Cloneable {
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
         kernel.type1RangeOverflow = EOVERFLOW;
         kernel.lastIommufdRequest = 0x94;
+        kernel.iommufdChecksVaddr = true;
         kernel.bindTokens = true;
         kernel.attachPasids = true;
         kernel.widestRegionAccess = 8;
@@ -501,6 +503,16 @@ public final class KernelProfile implements Cloneable {
      */
     public int lastIommufdRequest() {
         return lastIommufdRequest;
+    }
+
+    /**
+     * Whether an iommufd refuses to map memory whose end is beyond the last address there is before it looks at anything else
+     * ({@code EOVERFLOW}).
+     *
+     * @return true on 7.2
+     */
+    public boolean iommufdChecksVaddr() {
+        return iommufdChecksVaddr;
     }
 
     /**

@@ -30,7 +30,7 @@ public final class Type1Iommu {
     private final KernelProfile profile;
     private final IommuHardware hardware;
     private final boolean v2;
-    private final DmaMappings mappings = new DmaMappings();
+    private final DmaMappings<Type1Mapping> mappings = new DmaMappings<>();
     private int groupsBehindIommu;
     private int emulatedGroups;
     private boolean leftByHardware;
@@ -104,7 +104,7 @@ public final class Type1Iommu {
         return v2;
     }
 
-    DmaMappings mappings() {
+    DmaMappings<Type1Mapping> mappings() {
         return mappings;
     }
 
@@ -154,17 +154,17 @@ public final class Type1Iommu {
         tracking = false;
     }
 
-    void track(DmaMapping mapping) {
+    void track(Type1Mapping mapping) {
         mapping.setDirty(new DirtyBits(mapping.size() / pageSize()));
     }
 
     /** The bits of a mapping while dirty pages are tracked. */
-    static DirtyBits dirty(DmaMapping mapping) {
+    static DirtyBits dirty(Type1Mapping mapping) {
         return Objects.requireNonNull(mapping.dirty());
     }
 
     /** Writes a mapping's bits to where they belong in a bitmap that begins with another address. */
-    int report(CallContext call, DmaMapping mapping, UserBitmap bitmap, long firstIova) {
+    int report(CallContext call, Type1Mapping mapping, UserBitmap bitmap, long firstIova) {
         DirtyBits dirty = dirty(mapping);
         if (pins() && mapping.isPinned()) {
             dirty.setAll();

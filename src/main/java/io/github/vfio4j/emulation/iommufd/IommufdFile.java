@@ -3,6 +3,10 @@ package io.github.vfio4j.emulation.iommufd;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMUFD_CMD_BASE;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_COPY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_IOVA_RANGES;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_MAP;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_UNMAP;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS_CLEAR;
 import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS_GET;
@@ -15,8 +19,13 @@ import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.ExtensibleStruct;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.uapi.iommu_destroy;
 import io.github.vfio4j.uapi.iommu_ioas_alloc;
+import io.github.vfio4j.uapi.iommu_ioas_copy;
+import io.github.vfio4j.uapi.iommu_ioas_iova_ranges;
+import io.github.vfio4j.uapi.iommu_ioas_map;
+import io.github.vfio4j.uapi.iommu_ioas_unmap;
 import io.github.vfio4j.uapi.iommu_vfio_ioas;
 import java.lang.foreign.MemorySegment;
 import java.util.function.ToIntFunction;
@@ -34,13 +43,15 @@ public final class IommufdFile extends OpenFile {
     private static final int FIRST_NUMBER = IOMMUFD_CMD_BASE();
 
     private final KernelProfile profile;
-    private final Iommufd iommufd = new Iommufd();
-    private final VfioCompat compat = new VfioCompat(iommufd);
+    private final Iommufd iommufd;
+    private final VfioCompat compat;
 
     /** open(2): a new one each time, without objects. */
-    public IommufdFile(KernelProfile profile, boolean readable, boolean writable) {
+    public IommufdFile(KernelProfile profile, IommuHardware hardware, boolean readable, boolean writable) {
         super(readable, writable);
         this.profile = profile;
+        iommufd = new Iommufd(hardware);
+        compat = new VfioCompat(iommufd, profile);
     }
 
     /** What it stands for. */
@@ -57,7 +68,7 @@ public final class IommufdFile extends OpenFile {
     public int ioctl(CallContext call, int request, MemorySegment argument) {
         int number = request & NUMBER;
         if (number < FIRST_NUMBER || number > profile.lastIommufdRequest()) {
-            return compat.ioctl(request, argument);
+            return compat.ioctl(call, request, argument);
         }
         if (!UserMemory.mapped(argument, 0, Integer.BYTES)) {
             return -Errno.EFAULT.code();
@@ -72,6 +83,22 @@ public final class IommufdFile extends OpenFile {
         if (request == IOMMU_VFIO_IOAS()) {
             return execute(argument, iommu_vfio_ioas.sizeof(), command -> vfioIoas(argument, command));
         }
+        if (request == IOMMU_IOAS_IOVA_RANGES()) {
+            return execute(argument, iommu_ioas_iova_ranges.sizeof(),
+                    command -> new IovaRanges(iommufd).execute(call, argument, command));
+        }
+        if (request == IOMMU_IOAS_MAP()) {
+            return execute(argument, iommu_ioas_map.sizeof(),
+                    command -> new IoasMap(iommufd, profile).execute(call, argument, command));
+        }
+        if (request == IOMMU_IOAS_COPY()) {
+            return execute(argument, iommu_ioas_copy.sizeof(),
+                    command -> new IoasCopy(iommufd).execute(argument, command));
+        }
+        if (request == IOMMU_IOAS_UNMAP()) {
+            return execute(argument, iommu_ioas_unmap.sizeof(),
+                    command -> new IoasUnmap(iommufd).execute(argument, command));
+        }
         return unknown(request);
     }
 
@@ -79,7 +106,7 @@ public final class IommufdFile extends OpenFile {
     private static int unknown(int request) {
         if ((request & ~NUMBER) == (IOMMU_DESTROY() & ~NUMBER)) {
             throw new NotModelledException("the iommufd request 0x" + Integer.toHexString(request)
-                    + " (mapping, page tables, hardware information)");
+                    + " (options, page tables, hardware information)");
         }
         return -Errno.ENOTTY.code();
     }
