@@ -6,7 +6,10 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_INFO_PGSIZES;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL;
+import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
+import static java.lang.foreign.ValueLayout.JAVA_LONG_UNALIGNED;
 
+import io.github.vfio4j.device.InfoCapability;
 import io.github.vfio4j.uapi.vfio_info_cap_header;
 import io.github.vfio4j.uapi.vfio_iommu_type1_info;
 import io.github.vfio4j.uapi.vfio_iommu_type1_info_cap_iova_range;
@@ -15,13 +18,7 @@ import io.github.vfio4j.uapi.vfio_iommu_type1_info_dma_avail;
 import io.github.vfio4j.uapi.vfio_iova_range;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
-import java.util.Map;
 import java.util.OptionalLong;
-import java.util.Set;
-import java.util.TreeMap;
-import java.util.TreeSet;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The answer to VFIO_IOMMU_GET_INFO, with the chain of capabilities behind it (semantics §E.5).
@@ -35,7 +32,6 @@ record Type1Info(DmaTerms terms, long dirtyPageSizes) {
 
     private static final String OPERATION = "VFIO_IOMMU_GET_INFO";
     private static final int FIXED = (int) vfio_iommu_type1_info.sizeof();
-    private static final long HEADER = vfio_info_cap_header.sizeof();
 
     /** With room for some twenty ranges; the kernel says when it needs more. */
     private static final int ROOM = 512;
@@ -58,85 +54,66 @@ record Type1Info(DmaTerms terms, long dirtyPageSizes) {
         }
     }
 
-    /** Reads an answer. Nothing outside of it is read, and a chain that does not end is an error. */
+    /** Reads an answer. */
     static Type1Info of(MemorySegment answer) throws VfioException {
         int flags = vfio_iommu_type1_info.flags(answer);
         long pageSizes = (flags & VFIO_IOMMU_INFO_PGSIZES()) != 0 ? vfio_iommu_type1_info.iova_pgsizes(answer) : 0;
-        Map<Integer, MemorySegment> capabilities = (flags & VFIO_IOMMU_INFO_CAPS()) != 0
-                ? capabilities(answer, Integer.toUnsignedLong(vfio_iommu_type1_info.cap_offset(answer)))
-                : Map.of();
-        MemorySegment available = capabilities.get(VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL());
-        MemorySegment migration = capabilities.get(VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION());
-        return new Type1Info(
-                new DmaTerms(ranges(capabilities.get(VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE())).toList(),
-                        DmaTerms.pageSizes(pageSizes),
-                        available == null
-                                ? OptionalLong.empty()
-                                : OptionalLong.of(Integer.toUnsignedLong(field(available,
-                                        ValueLayout.JAVA_INT_UNALIGNED, vfio_iommu_type1_info_dma_avail.avail$offset())))),
-                migration == null
-                        ? 0
-                        : field(migration, ValueLayout.JAVA_LONG_UNALIGNED,
-                                vfio_iommu_type1_info_cap_migration.pgsize_bitmap$offset()));
-    }
-
-    /** The capabilities by number, each from its header to the end of the answer. */
-    private static Map<Integer, MemorySegment> capabilities(MemorySegment answer, long first) throws VfioException {
-        Set<Long> offsets = new TreeSet<>();
-        Map<Integer, MemorySegment> byId = new TreeMap<>();
-        long at = first;
-        while (at != 0) {
-            if (at < FIXED || at > answer.byteSize() - HEADER) {
-                throw malformed("a capability at " + at + ", outside of bytes " + FIXED + " to " + answer.byteSize());
-            }
-            MemorySegment capability = answer.asSlice(at);
-            if (!offsets.add(at)) {
-                throw malformed("the capability at " + at + " comes twice");
-            }
-            byId.putIfAbsent(Short.toUnsignedInt(
-                    capability.get(ValueLayout.JAVA_SHORT_UNALIGNED, vfio_info_cap_header.id$offset())), capability);
-            at = Integer.toUnsignedLong(
-                    capability.get(ValueLayout.JAVA_INT_UNALIGNED, vfio_info_cap_header.next$offset()));
-        }
-        return byId;
-    }
-
-    /** Without the capability everything is allowed: no group is behind an IOMMU. */
-    private static DmaTerms.Ranges ranges(@Nullable MemorySegment capability)
-            throws VfioException {
         DmaTerms.Ranges ranges = new DmaTerms.Ranges();
-        if (capability == null) {
-            ranges.add(0, -1);
-            return ranges;
+        boolean anywhere = true;
+        OptionalLong available = OptionalLong.empty();
+        long dirtyPageSizes = 0;
+        int chain = (flags & VFIO_IOMMU_INFO_CAPS()) != 0 ? vfio_iommu_type1_info.cap_offset(answer) : 0;
+        for (InfoCapability capability : InfoCapability.chain(OPERATION, answer, FIXED, chain)) {
+            Fields fields = new Fields(MemorySegment.ofArray(capability.data()));
+            if (capability.id() == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE()) {
+                anywhere = false;
+                addRanges(ranges, fields);
+            } else if (capability.id() == VFIO_IOMMU_TYPE1_INFO_DMA_AVAIL()) {
+                available = OptionalLong.of(fields.unsigned(vfio_iommu_type1_info_dma_avail.avail$offset()));
+            } else if (capability.id() == VFIO_IOMMU_TYPE1_INFO_CAP_MIGRATION()) {
+                dirtyPageSizes = fields.number(vfio_iommu_type1_info_cap_migration.pgsize_bitmap$offset());
+            }
         }
-        long count = Integer.toUnsignedLong(field(capability, ValueLayout.JAVA_INT_UNALIGNED,
-                vfio_iommu_type1_info_cap_iova_range.nr_iovas$offset()));
+        if (anywhere) {
+            // No group is behind an IOMMU.
+            ranges.add(0, -1);
+        }
+        return new Type1Info(new DmaTerms(ranges.toList(), DmaTerms.pageSizes(pageSizes), available), dirtyPageSizes);
+    }
+
+    private static void addRanges(DmaTerms.Ranges ranges, Fields fields) throws VfioException {
+        long count = fields.unsigned(vfio_iommu_type1_info_cap_iova_range.nr_iovas$offset());
         long at = vfio_iommu_type1_info_cap_iova_range.iova_ranges$offset();
         for (long i = 0; i < count; i++) {
-            ranges.add(field(capability, ValueLayout.JAVA_LONG_UNALIGNED, at + vfio_iova_range.start$offset()),
-                    field(capability, ValueLayout.JAVA_LONG_UNALIGNED, at + vfio_iova_range.end$offset()));
+            ranges.add(fields.number(at + vfio_iova_range.start$offset()),
+                    fields.number(at + vfio_iova_range.end$offset()));
             at += vfio_iova_range.sizeof();
         }
-        return ranges;
     }
 
-    private static int field(MemorySegment capability, ValueLayout.OfInt layout, long offset) throws VfioException {
-        requireWithin(capability, offset + Integer.BYTES);
-        return capability.get(layout, offset);
-    }
+    /**
+     * What is in a capability, by offsets that count its header.
+     *
+     * @param data
+     *            what is behind the header
+     */
+    private record Fields(MemorySegment data) {
 
-    private static long field(MemorySegment capability, ValueLayout.OfLong layout, long offset) throws VfioException {
-        requireWithin(capability, offset + Long.BYTES);
-        return capability.get(layout, offset);
-    }
-
-    private static void requireWithin(MemorySegment capability, long end) throws VfioException {
-        if (end > capability.byteSize()) {
-            throw malformed("a capability of " + capability.byteSize() + " bytes lacks a field that ends at " + end);
+        long unsigned(long offset) throws VfioException {
+            return Integer.toUnsignedLong(data.get(JAVA_INT_UNALIGNED, within(offset, Integer.BYTES)));
         }
-    }
 
-    private static VfioException malformed(String what) {
-        return new VfioException(OPERATION, null, "The kernel's answer is malformed: " + what);
+        long number(long offset) throws VfioException {
+            return data.get(JAVA_LONG_UNALIGNED, within(offset, Long.BYTES));
+        }
+
+        private long within(long offset, int size) throws VfioException {
+            long at = offset - vfio_info_cap_header.sizeof();
+            if (at + size > data.byteSize()) {
+                throw new VfioException(OPERATION, null, "The kernel's answer is malformed: a capability of "
+                        + data.byteSize() + " bytes lacks a field that ends at " + (at + size));
+            }
+            return at;
+        }
     }
 }

@@ -97,7 +97,7 @@ class Type1InfoTest {
         malformed("a capability at 4294967295");
         fixed(CAPABILITIES, 120);
         capability(120, 3, 0);
-        malformed("of 8 bytes lacks a field that ends at 12");
+        malformed("of 0 bytes lacks a field that ends at 4");
         fixed(CAPABILITIES, FIXED);
         capability(FIXED, 1, 0);
         integer(FIXED + 8, -1);

@@ -56,7 +56,8 @@ public final class Container implements DmaTarget {
     /** Without a group the container is as new: its IOMMU and all mappings are gone. */
     synchronized void detachGroup(IommuGroup group) {
         groups.remove(group);
-        if (groups.isEmpty()) {
+        if (groups.isEmpty() && iommu != null) {
+            iommu.release();
             iommu = null;
         } else if (iommu != null) {
             iommu.detach(group.isEmulated());

@@ -17,7 +17,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An IOMMU group and its file, /dev/vfio/N (semantics §E.2, §D.5). Lock order: group, then container, then device.
+ * An IOMMU group and its file, /dev/vfio/N (semantics §E.2, §D.5). Lock order: group, then device; the container is the
+ * last one, which a device takes for its DMA and under which nothing else is called.
  */
 public final class IommuGroup {
 
