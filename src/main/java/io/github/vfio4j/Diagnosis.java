@@ -217,14 +217,11 @@ final class Diagnosis {
      *            what the process may lock
      */
     static Map<Errno, String> map(OptionalLong lockedMemory) {
-        return Map.of(Errno.ENOMEM,
-                "The process may not lock that much memory"
-                        + (lockedMemory.isPresent()
-                                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
-                                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
-                                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
-                                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"),
-                Errno.ENOSPC,
+        return Map.of(Errno.ENOMEM, "The process may not lock that much memory" + (lockedMemory.isPresent()
+                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
+                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
+                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
+                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"), Errno.ENOSPC,
                 "A container has at most dma_entry_limit mappings, 65535 unless it was loaded with another number: map fewer"
                         + " and larger pieces, unmap some, or raise it"
                         + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",

@@ -97,7 +97,8 @@ final class DmaSpace {
         long page = pageSize();
         Arena arena = Arena.ofShared();
         try {
-            return map(OptionalLong.empty(), OwnMemory.allocate(backend, arena, (bytes + page - 1) & -page, page), direction, arena);
+            return map(OptionalLong.empty(), OwnMemory.allocate(backend, arena, (bytes + page - 1) & -page, page),
+                    direction, arena);
         } catch (VfioException | RuntimeException e) {
             arena.close();
             throw e;
@@ -143,8 +144,9 @@ final class DmaSpace {
 
     private static void checkMemory(MemorySegment memory, DmaDirection direction) {
         if (!memory.isNative()) {
-            throw new IllegalArgumentException("Devices reach no memory of the Java heap, which moves: allocate it in an"
-                    + " Arena, or let Iommu.allocate do it");
+            throw new IllegalArgumentException(
+                    "Devices reach no memory of the Java heap, which moves: allocate it in an"
+                            + " Arena, or let Iommu.allocate do it");
         }
         if (!memory.scope().isAlive()) {
             throw new IllegalStateException("The memory is freed: map memory whose arena lives as long as the mapping");
@@ -169,8 +171,8 @@ final class DmaSpace {
 
     private IovaRange fixedPlace(long iova, long size, long page) {
         if ((iova & page - 1) != 0) {
-            throw new IllegalArgumentException("DMA is mapped in pages of " + page + " bytes, and none begins at IOVA 0x"
-                    + Long.toHexString(iova));
+            throw new IllegalArgumentException("DMA is mapped in pages of " + page
+                    + " bytes, and none begins at IOVA 0x" + Long.toHexString(iova));
         }
         IovaRange range = new IovaRange(iova, size);
         if (!addresses.isAllowed(range)) {
@@ -179,8 +181,8 @@ final class DmaSpace {
         }
         var before = mappings.floorEntry(range.last());
         if (before != null && before.getValue().range().overlaps(range)) {
-            throw new IllegalArgumentException(
-                    "IOVA " + range + " is in use: there is the " + before.getValue() + ", which would have to be unmapped");
+            throw new IllegalArgumentException("IOVA " + range + " is in use: there is the " + before.getValue()
+                    + ", which would have to be unmapped");
         }
         return range;
     }
@@ -189,7 +191,8 @@ final class DmaSpace {
         long size = memory.byteSize();
         long preferred = size < OwnMemory.HUGE_PAGE
                 ? page
-                : Math.max(page, Math.min(GIGANTIC_PAGE, Long.lowestOneBit(memory.address() | Long.highestOneBit(size))));
+                : Math.max(page,
+                        Math.min(GIGANTIC_PAGE, Long.lowestOneBit(memory.address() | Long.highestOneBit(size))));
         OptionalLong place = addresses.find(size, preferred);
         if (place.isEmpty()) {
             place = addresses.find(size, page);
@@ -208,9 +211,8 @@ final class DmaSpace {
 
     synchronized void unmap(DmaMapping mapping) throws VfioException {
         if (mapping.state() == State.UNMAPPED || closed) {
-            throw new IllegalStateException(
-                    "The " + mapping + " has been unmapped already" + (closed ? ": the " + name + " is closed" : "")
-                            + ". To make sure that it is, close it");
+            throw new IllegalStateException("The " + mapping + " has been unmapped already"
+                    + (closed ? ": the " + name + " is closed" : "") + ". To make sure that it is, close it");
         }
         end(mapping);
     }

@@ -60,8 +60,7 @@ final class IovaAllocator {
         for (var hole : holes.entrySet()) {
             long lowest = hole.getKey() == 0 ? 1 : hole.getKey();
             long first = lowest + alignment - 1 & -alignment;
-            boolean fits = Long.compareUnsigned(lowest, first) <= 0
-                    && Long.compareUnsigned(first, hole.getValue()) <= 0
+            boolean fits = Long.compareUnsigned(lowest, first) <= 0 && Long.compareUnsigned(first, hole.getValue()) <= 0
                     && Long.compareUnsigned(size - 1, hole.getValue() - first) <= 0;
             if (fits) {
                 return OptionalLong.of(first);

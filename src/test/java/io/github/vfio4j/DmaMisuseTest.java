@@ -29,8 +29,9 @@ class DmaMisuseTest {
         EXPECTED.put("view past its end", "IndexOutOfBoundsException: ");
         EXPECTED.put("memory of a view past its end", "IndexOutOfBoundsException: ");
         EXPECTED.put("more memory than there is", "VfioException: allocate 1152921504606846976 bytes for DMA: ENOMEM");
-        EXPECTED.put("no memlock allowance", "ENOMEM (cannot allocate memory). The process may not lock that much memory:"
-                + " RLIMIT_MEMLOCK is 65536 bytes, 64 in 'ulimit -l'");
+        EXPECTED.put("no memlock allowance",
+                "ENOMEM (cannot allocate memory). The process may not lock that much memory:"
+                        + " RLIMIT_MEMLOCK is 65536 bytes, 64 in 'ulimit -l'");
         EXPECTED.put("view after close", "IllegalStateException: ");
         EXPECTED.put("access after close of all", "IllegalStateException: Already closed");
         EXPECTED.put("unmap after close of all", "IllegalStateException: The DMA mapping 0x");
@@ -49,7 +50,8 @@ class DmaMisuseTest {
                         .filteredOn(line -> line.startsWith(where + " | " + what + " | ")).as("%s: %s", where, what)
                         .isNotEmpty().allSatisfy(line -> assertThat(line).contains(outcome)));
                 assertThat(lines).filteredOn(line -> line.startsWith(where + " | 70,000 mappings | ")).singleElement()
-                        .asString().contains(kind.equals("container")
+                        .asString()
+                        .contains(kind.equals("container")
                                 ? "VfioException: VFIO_IOMMU_MAP_DMA at 0x10000000-0x10000fff: ENOSPC"
                                 : "no exception but 70000 mappings");
             }

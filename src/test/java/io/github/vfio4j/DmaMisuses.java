@@ -54,8 +54,8 @@ final class DmaMisuses {
                 EmulatedProcess process = kernel.newProcess();
                 IoctlBackend backend = nativeMemory ? new NativeMemory(process) : process;
                 Vfio vfio = Vfio.using(backend);
-                DmaMisuses misuses = new DmaMisuses((iommufd ? "iommufd" : "container")
-                        + (nativeMemory ? " with memory of the real kernel" : ""));
+                DmaMisuses misuses = new DmaMisuses(
+                        (iommufd ? "iommufd" : "container") + (nativeMemory ? " with memory of the real kernel" : ""));
                 try (Iommu iommu = iommufd ? vfio.openIommufd() : vfio.openContainer()) {
                     misuses.makeThem(process, iommu);
                 }

@@ -106,8 +106,8 @@ class DmaTest {
         try (Iommu iommu = kind.open(vfio); VfioDevice device = iommu.openDevice(PLAIN)) {
             DmaMapping mapping = iommu.allocate(PAGE, DmaDirection.BIDIRECTIONAL);
             faults.inject(Fault.onRequest(kind.unmapRequest()).fails(Errno.EIO));
-            assertThatExceptionOfType(VfioException.class).isThrownBy(mapping::close)
-                    .withMessageContaining("UNMAP").withMessageContaining("0x1000-0x1fff");
+            assertThatExceptionOfType(VfioException.class).isThrownBy(mapping::close).withMessageContaining("UNMAP")
+                    .withMessageContaining("0x1000-0x1fff");
             assertThat(mapping.isMapped()).isTrue();
             assertThat(isFreed(mapping)).isFalse();
             faults.clear();
@@ -227,8 +227,8 @@ class DmaTest {
             mappings.add(iommu.allocate(PAGE, DmaDirection.BIDIRECTIONAL));
         }
         DmaMapping used = mappings.get(5);
-        NativeCall.during(used.memory(), () -> assertThatExceptionOfType(VfioException.class)
-                .isThrownBy(iommu::close).withMessageContaining(used.toString()));
+        NativeCall.during(used.memory(), () -> assertThatExceptionOfType(VfioException.class).isThrownBy(iommu::close)
+                .withMessageContaining(used.toString()));
         assertThat(mappings).filteredOn(mapping -> !isFreed(mapping)).containsExactly(used);
         assertThat(process.openFiles()).isEmpty();
         used.close();

@@ -83,8 +83,8 @@ class Type1InfoTest {
         number(FIXED + 40, -1);
         number(FIXED + 48, -4096);
         number(FIXED + 56, -1);
-        assertThat(Type1Info.of(answer).terms().ranges()).isEqualTo(List.of(new IovaRange(0, 0xfee00000L),
-                new IovaRange(0xfef00000L, -4096 - 0xfef00000L)));
+        assertThat(Type1Info.of(answer).terms().ranges())
+                .isEqualTo(List.of(new IovaRange(0, 0xfee00000L), new IovaRange(0xfef00000L, -4096 - 0xfef00000L)));
     }
 
     @Test

@@ -425,4 +425,18 @@ class VfioContainerTest {
             assertThat(recorder.take()).contains("SET_IOMMU on /dev/vfio/vfio");
         }
     }
+
+    @Test
+    void aGroupOpensItsDevicesWithATokenToo() throws VfioException {
+        VfToken token = VfToken.random();
+        try (VfioContainer container = vfio.openContainer();
+                VfioGroup owners = container.openGroup(4);
+                VfioGroup others = container.openGroup(5)) {
+            try (VfioDevice owner = owners.openDevice(OWNER, token)) {
+                assertThat(owner).hasToString("device " + OWNER);
+            }
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> others.openDevice(PLAIN, token))
+                    .matches(e -> e.is(Errno.EINVAL)).withMessageNotContaining(token.toText());
+        }
+    }
 }

@@ -37,8 +37,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     private final LockedMemory lockedMemory;
     private final CallContext withoutPointees;
 
-    EmulatedProcess(EmulatedKernel kernel, FileTree files, int descriptorLimit, long lockedMemoryLimit,
-            boolean root) {
+    EmulatedProcess(EmulatedKernel kernel, FileTree files, int descriptorLimit, long lockedMemoryLimit, boolean root) {
         this.kernel = kernel;
         this.files = files;
         this.root = root;

@@ -169,6 +169,7 @@ public final class KernelProfile implements Cloneable {
         kernel.bindTokens = true;
         kernel.attachPasids = true;
         kernel.widestRegionAccess = 8;
+        kernel.expressCapabilityLength = 0x34;
     });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);

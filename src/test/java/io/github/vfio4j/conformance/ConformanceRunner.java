@@ -30,7 +30,6 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.launcher.EngineFilter;
@@ -240,9 +239,7 @@ public final class ConformanceRunner implements Callable<Integer> {
     }
 
     private List<TestBed> emulatedBeds() {
-        return (kernels.isEmpty() ? KernelProfile.all() : kernels).stream()
-                .flatMap(kernel -> Stream.of(TestBed.emulated(kernel), TestBed.emulatedVirtualFunction(kernel)))
-                .toList();
+        return (kernels.isEmpty() ? KernelProfile.all() : kernels).stream().map(TestBed::emulated).toList();
     }
 
     private TestBed thisMachine() {

@@ -260,7 +260,7 @@ class ConformanceRunnerTest {
         Run emulated = run("--emulated", "--kernel", "6.1,7.2", "--plan");
         assertThat(emulated.exitCode()).isZero();
         assertThat(emulated.out())
-                .contains("Device 0000:02:00.0, emulated 6.1, driver vfio-pci", "Device 0000:01:00.1, emulated 7.2")
+                .contains("Device 0000:02:00.0, emulated 6.1, driver vfio-pci", "Device 0000:03:00.1, emulated 7.2")
                 .doesNotContain("6.12");
     }
 
@@ -271,7 +271,7 @@ class ConformanceRunnerTest {
         assertThat(run.out()).contains("24 devices, emulated 5.7, emulated 6.1, ").doesNotContain("SET:");
         for (String version : List.of("5.7", "6.1", "6.12", "7.2")) {
             assertThat(run.out()).contains(PF + " on emulated " + version + ": ", MTTY + " on emulated " + version,
-                    "0000:01:00.1 on emulated " + version);
+                    "0000:03:00.1 on emulated " + version);
             assertThat(page()).contains("<span class=\"kernel\">emulated " + version + "</span>");
         }
     }

@@ -6,6 +6,7 @@ import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.feature.FeatureRequest;
 import io.github.vfio4j.trace.RecordingBackend;
 import java.io.Writer;
@@ -45,7 +46,6 @@ final class ConformanceSession implements AutoCloseable {
             this.device = device;
             container = vfio.openContainer();
             containers.add(container);
-            bed.preparation().prepare(vfio, container);
             files.add(device.opening().open(container));
             rules = device.kind() != null
                     ? FeatureRules.of(bed.kernelVersion(), device.kind())
@@ -190,13 +190,17 @@ final class ConformanceSession implements AutoCloseable {
     private final List<VfioContainer> containers = new ArrayList<>();
     private final Map<TestBed.Device, Opened> opened = new LinkedHashMap<>();
     private final int opening;
+    private final boolean mayNotComeBack;
     private boolean rested = true;
     private boolean broughtData;
 
     /** Opens these devices of a test bed. */
     ConformanceSession(TestBed bed, List<TestBed.Device> devices) throws VfioException {
         this.bed = bed;
-        backend = new RecordingBackend(bed.newBackend(), bed.environment(), lines);
+        IoctlBackend kernel = bed.newBackend();
+        mayNotComeBack = kernel instanceof NativeBackend
+                && !MigrationTable.isRefusedBy(System.getProperty("os.version"));
+        backend = new RecordingBackend(kernel, bed.environment(), lines);
         vfio = Vfio.using(backend);
         try {
             for (TestBed.Device device : devices) {
@@ -226,6 +230,11 @@ final class ConformanceSession implements AutoCloseable {
             throw new IllegalArgumentException(device + " is not open");
         }
         return found;
+    }
+
+    /** Whether the kernel may be one that never comes back when it is asked for a way that is blocked. */
+    boolean mayNotComeBack() {
+        return mayNotComeBack;
     }
 
     /** All of them, in the order of the bed. */

@@ -110,8 +110,7 @@ abstract class DmaContract {
                     assertThat(mapping.iova() % (2 * MIB)).as("can be huge pages of the IOMMU").isZero();
                 }
                 mapping.unmap();
-                assertThatIllegalStateException().isThrownBy(mapping::unmap)
-                        .withMessageContaining("unmapped already");
+                assertThatIllegalStateException().isThrownBy(mapping::unmap).withMessageContaining("unmapped already");
                 try (DmaMapping again = iommu.map(mapping.iova(), mapping.memory(), DmaDirection.TO_DEVICE)) {
                     assertThat(again.range()).isEqualTo(mapping.range());
                 }
@@ -157,11 +156,9 @@ abstract class DmaContract {
                 iommu.map(range.last() + 1 - 2 * PAGE, memory, DmaDirection.BIDIRECTIONAL).unmap();
                 assertThatIllegalArgumentException()
                         .isThrownBy(() -> iommu.map(range.last() + 1 - PAGE, memory, DmaDirection.BIDIRECTIONAL))
-                        .withMessageContaining("not within one of the ranges")
-                        .withMessageContaining(range.toString());
+                        .withMessageContaining("not within one of the ranges").withMessageContaining(range.toString());
             }
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> iommu.map(-PAGE, memory, DmaDirection.BIDIRECTIONAL))
+            assertThatIllegalArgumentException().isThrownBy(() -> iommu.map(-PAGE, memory, DmaDirection.BIDIRECTIONAL))
                     .withMessageContaining("no range of 8192 bytes at 0xfffffffffffff000");
         });
     }
@@ -198,8 +195,7 @@ abstract class DmaContract {
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> iommu.map(memory.asSlice(0, PAGE + 8), DmaDirection.TO_DEVICE))
                     .withMessageContaining("4104 bytes");
-            assertThatIllegalArgumentException()
-                    .isThrownBy(() -> iommu.map(PAGE + 8, memory, DmaDirection.TO_DEVICE))
+            assertThatIllegalArgumentException().isThrownBy(() -> iommu.map(PAGE + 8, memory, DmaDirection.TO_DEVICE))
                     .withMessageContaining("none begins at IOVA 0x1008");
             assertThatIllegalArgumentException()
                     .isThrownBy(() -> iommu.map(memory.asReadOnly(), DmaDirection.FROM_DEVICE))
@@ -211,8 +207,7 @@ abstract class DmaContract {
                     .withMessageContaining("memory is freed");
             DmaMapping there = iommu.map(16 * PAGE, memory, DmaDirection.TO_DEVICE);
             for (long iova : new long[]{14 * PAGE, 16 * PAGE, 18 * PAGE}) {
-                assertThatIllegalArgumentException()
-                        .isThrownBy(() -> iommu.map(iova, memory, DmaDirection.TO_DEVICE))
+                assertThatIllegalArgumentException().isThrownBy(() -> iommu.map(iova, memory, DmaDirection.TO_DEVICE))
                         .withMessageContaining("there is the DMA mapping 0x10000-0x12fff TO_DEVICE");
             }
             iommu.map(13 * PAGE, memory, DmaDirection.TO_DEVICE).close();

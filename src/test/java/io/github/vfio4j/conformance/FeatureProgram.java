@@ -164,10 +164,10 @@ final class FeatureProgram {
 
     private void setState(int which, int file, int to) {
         Expected device = device(which);
-        if (!device.migrates()) {
+        int from = device.state;
+        if (!device.migrates() || (session.mayNotComeBack() && device.table.isBlocked(from, to))) {
             return;
         }
-        int from = device.state;
         Optional<List<Integer>> walk = device.table.walk(from, to);
         MemorySegment request = memory.last(16);
         request.set(INT, 0, 16);

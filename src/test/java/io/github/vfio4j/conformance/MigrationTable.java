@@ -2,6 +2,8 @@ package io.github.vfio4j.conformance;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * The way from one migration state to another (semantics §B.2.5): an oracle that is written from the specification and knows
@@ -21,6 +23,8 @@ record MigrationTable(long flags) {
     private static final long NEEDS_STOP_COPY = 1;
     private static final long NEEDS_P2P = 2;
     private static final long NEEDS_PRE_COPY = 4;
+
+    private static final Pattern RELEASE = Pattern.compile("(\\d+)\\.(\\d+)(?:\\.(\\d+))?");
 
     /** From STOP 1 to PRE_COPY_P2P 7, on a device that has all of them; empty where it is blocked. */
     private static final List<List<String>> WALKS = List.of(List.of("", "52", "3", "4", "5", "526", "57"),
@@ -60,5 +64,28 @@ record MigrationTable(long flags) {
 
     static boolean isSaving(int state) {
         return state == STOP_COPY || state == 6 || state == 7;
+    }
+
+    /** Whether the device has both states and yet there is no way. */
+    boolean isBlocked(int from, int to) {
+        return has(from) && has(to) && walk(from, to).isEmpty();
+    }
+
+    /**
+     * Whether a kernel is known to refuse a blocked way. Linux 6.12.94 was seen to look for it for ever instead (semantics
+     * §B.2.5, §F.7), as others may, too; 6.12.107 and 7.2 refuse it.
+     *
+     * @param release
+     *            for example {@code 6.12.107+deb13-amd64}
+     */
+    static boolean isRefusedBy(String release) {
+        Matcher numbers = RELEASE.matcher(release);
+        if (!numbers.lookingAt()) {
+            return false;
+        }
+        int major = Integer.parseInt(numbers.group(1));
+        int minor = Integer.parseInt(numbers.group(2));
+        int patch = numbers.group(3) == null ? 0 : Integer.parseInt(numbers.group(3));
+        return major > 7 || (major == 7 && minor >= 2) || (major == 6 && minor == 12 && patch >= 107);
     }
 }

@@ -73,7 +73,6 @@ record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<Fe
         List<FeatureSupport> answers;
         String driver;
         try (VfioContainer container = vfio.openContainer()) {
-            bed.preparation().prepare(vfio, container);
             answers = device.opening().open(container).probeAll();
             driver = function.flatMap(PciDevice::driver).orElse(null);
         }

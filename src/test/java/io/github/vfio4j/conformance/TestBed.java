@@ -1,9 +1,6 @@
 package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.PciDevice;
-import io.github.vfio4j.VfToken;
-import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
@@ -20,8 +17,10 @@ import java.util.List;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A kernel, and the devices on it that {@link FeatureConformance} is to examine. Immutable; what is opened is opened by the
@@ -39,15 +38,11 @@ public final class TestBed {
     private static final String MDPY = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1003";
     private static final String PF = "0000:01:00.0";
     private static final String PLAIN = "0000:02:00.0";
+    private static final String VF = "0000:03:00.1";
 
     /** How a device is opened in a container of its own; more than once, where that can be. */
     interface Opening {
         VfioDevice open(VfioContainer container) throws VfioException;
-    }
-
-    /** What has to be done before the devices are opened, and is undone when the container is closed. */
-    interface Preparation {
-        void prepare(Vfio vfio, VfioContainer container) throws VfioException;
     }
 
     /**
@@ -58,7 +53,7 @@ public final class TestBed {
      * @param kind
      *            what the specification describes it as; or null, then the device itself is asked what it has
      */
-    record Device(String name, Opening opening, @org.jspecify.annotations.Nullable Kind kind) {
+    record Device(String name, Opening opening, @Nullable Kind kind) {
         @Override
         public String toString() {
             return name;
@@ -68,16 +63,14 @@ public final class TestBed {
     private final String name;
     private final Supplier<? extends IoctlBackend> kernel;
     private final Environment environment;
-    private final Preparation preparation;
     private final List<Device> devices;
     private final Set<Integer> excluded;
 
-    private TestBed(String name, Supplier<? extends IoctlBackend> kernel, Environment environment,
-            Preparation preparation, List<Device> devices, Set<Integer> excluded) {
+    private TestBed(String name, Supplier<? extends IoctlBackend> kernel, Environment environment, List<Device> devices,
+            Set<Integer> excluded) {
         this.name = name;
         this.kernel = kernel;
         this.environment = environment;
-        this.preparation = preparation;
         this.devices = List.copyOf(devices);
         this.excluded = Set.copyOf(excluded);
     }
@@ -88,9 +81,7 @@ public final class TestBed {
      * @return a test bed without devices
      */
     public static TestBed ofThisMachine() {
-        Environment environment = Environment.ofThisMachine();
-        return new TestBed("this machine", NativeBackend::create, environment, (vfio, container) -> {
-        }, List.of(), Set.of());
+        return new TestBed("this machine", NativeBackend::create, Environment.ofThisMachine(), List.of(), Set.of());
     }
 
     /**
@@ -103,9 +94,8 @@ public final class TestBed {
      * @return a test bed without devices
      */
     public static TestBed on(String name, Supplier<? extends IoctlBackend> kernel) {
-        return new TestBed(name, kernel, environment("{\"transcript\":1,\"kernel\":\"7.2\",\"devices\":[]}"),
-                (vfio, container) -> {
-                }, List.of(), Set.of());
+        return new TestBed(name, kernel, environment("{\"transcript\":1,\"kernel\":\"7.2\",\"devices\":[]}"), List.of(),
+                Set.of());
     }
 
     /**
@@ -117,7 +107,7 @@ public final class TestBed {
      * @return the same test bed with it
      */
     public TestBed recordedAs(Environment machine) {
-        return new TestBed(name, kernel, machine, preparation, devices, excluded);
+        return new TestBed(name, kernel, machine, devices, excluded);
     }
 
     /**
@@ -152,18 +142,18 @@ public final class TestBed {
     public TestBed excluding(FeatureId... features) {
         Set<Integer> all = Stream.concat(excluded.stream(), Arrays.stream(features).map(FeatureId::index))
                 .collect(Collectors.toSet());
-        return new TestBed(name, kernel, environment, preparation, devices, all);
+        return new TestBed(name, kernel, environment, devices, all);
     }
 
     private TestBed with(Device device) {
         List<Device> all = new ArrayList<>(devices);
         all.add(device);
-        return new TestBed(name, kernel, environment, preparation, all, excluded);
+        return new TestBed(name, kernel, environment, all, excluded);
     }
 
     /** The same one behind something else, for example a kernel with a mistake in it. */
-    TestBed behind(java.util.function.UnaryOperator<IoctlBackend> front) {
-        return new TestBed(name, () -> front.apply(kernel.get()), environment, preparation, devices, excluded);
+    TestBed behind(UnaryOperator<IoctlBackend> front) {
+        return new TestBed(name, () -> front.apply(kernel.get()), environment, devices, excluded);
     }
 
     private static Environment environment(String json) {
@@ -174,40 +164,24 @@ public final class TestBed {
         }
     }
 
-    /** An emulated machine with each kind of device but virtual functions. */
+    /** An emulated machine with a device of each kind. The virtual function's owner is a host driver's. */
     static TestBed emulated(KernelProfile profile) {
-        Environment machine = environment(machine(profile));
-        TestBed bed = new TestBed("emulated " + profile.version(), () -> machine.boot().newProcess(), machine,
-                (vfio, container) -> {
-                }, List.of(), Set.of());
-        return bed.with(function(PF, Kind.PHYSICAL_FUNCTION)).with(function(PLAIN, Kind.PLAIN_FUNCTION))
-                .with(mediated(MTTY, Kind.MTTY)).with(mediated(MTTY_2, Kind.MTTY)).with(mediated(MDPY, Kind.MDPY));
-    }
-
-    /** The same machine's virtual function, whose owner has it created and is held open. */
-    static TestBed emulatedVirtualFunction(KernelProfile profile) {
-        Environment machine = environment(machine(profile));
-        VfToken token = VfToken.random();
-        PciAddress owner = PciAddress.parse(PF);
-        PciAddress function = PciAddress.parse("0000:01:00.1");
-        return new TestBed("emulated " + profile.version(), () -> machine.boot().newProcess(), machine,
-                (vfio, container) -> {
-                    container.openDevice(owner, token);
-                    PciDevice physical = vfio.pciDevice(owner);
-                    physical.setSriovNumVfs(1);
-                }, List.of(new Device(function.toString(), container -> container.openDevice(function, token),
-                        Kind.VIRTUAL_FUNCTION)),
-                Set.of());
-    }
-
-    private static String machine(KernelProfile profile) {
-        return "{\"transcript\":1,\"kernel\":\"" + profile.version()
-                + "\",\"options\":{\"iommufdDriver\":true},\"devices\":[{\"kind\":\"pci\",\"name\":\"" + PF
-                + "\",\"group\":4,\"sriov\":{\"totalVfs\":2},\"bars\":[{\"index\":0,\"size\":16384,\"kind\":\"memory\"}]},"
-                + "{\"kind\":\"pci\",\"name\":\"" + PLAIN
-                + "\",\"group\":5,\"bars\":[{\"index\":0,\"size\":1048576,\"kind\":\"memory\"}]},"
-                + "{\"kind\":\"mtty\",\"name\":\"" + MTTY + "\",\"group\":9,\"ports\":1},{\"kind\":\"mtty\",\"name\":\""
-                + MTTY_2 + "\",\"group\":10,\"ports\":2},{\"kind\":\"mdpy\",\"name\":\"" + MDPY + "\",\"group\":11}]}";
+        Environment machine = environment("""
+                {"transcript":1,"kernel":"%s","options":{"iommufdDriver":true},"devices":[\
+                {"kind":"pci","name":"%s","group":4,"driver":"vfio-pci","sriov":{"totalVfs":2},\
+                "bars":[{"index":0,"size":16384,"kind":"memory"}]},\
+                {"kind":"pci","name":"%s","group":5,"driver":"vfio-pci",\
+                "bars":[{"index":0,"size":1048576,"kind":"memory"}]},\
+                {"kind":"pci","name":"0000:03:00.0","group":6,"driver":"nvme","sriov":{"totalVfs":1,"numVfs":1},\
+                "bars":[{"index":0,"size":16384,"kind":"memory"}]},\
+                {"kind":"pci","name":"%s","group":7,"driver":"vfio-pci","virtualFunctionOf":"0000:03:00.0"},\
+                {"kind":"mtty","name":"%s","group":9,"ports":1},{"kind":"mtty","name":"%s","group":10,"ports":2},\
+                {"kind":"mdpy","name":"%s","group":11}]}""".formatted(profile.version(), PF, PLAIN, VF, MTTY, MTTY_2,
+                MDPY));
+        return new TestBed("emulated " + profile.version(), () -> machine.boot().newProcess(), machine, List.of(),
+                Set.of()).with(function(PF, Kind.PHYSICAL_FUNCTION)).with(function(PLAIN, Kind.PLAIN_FUNCTION))
+                .with(function(VF, Kind.VIRTUAL_FUNCTION)).with(mediated(MTTY, Kind.MTTY))
+                .with(mediated(MTTY_2, Kind.MTTY)).with(mediated(MDPY, Kind.MDPY));
     }
 
     private static Device function(String name, Kind kind) {
@@ -226,10 +200,6 @@ public final class TestBed {
 
     Environment environment() {
         return environment;
-    }
-
-    Preparation preparation() {
-        return preparation;
     }
 
     List<Device> devices() {

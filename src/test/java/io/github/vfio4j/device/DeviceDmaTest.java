@@ -62,10 +62,8 @@ class DeviceDmaTest {
 
     @BeforeEach
     void open() throws VfioException {
-        kernel = EmulatedKernel.builder(profile).lockedMemoryLimit(16 * PAGE)
-                .pciFunction(EDU.toString(),
-                        function -> function.memoryBar(0, 1 << 20).variantDriver("edu-vfio-pci", () -> model))
-                .build();
+        kernel = EmulatedKernel.builder(profile).lockedMemoryLimit(16 * PAGE).pciFunction(EDU.toString(),
+                function -> function.memoryBar(0, 1 << 20).variantDriver("edu-vfio-pci", () -> model)).build();
         process = kernel.newProcess();
         Vfio vfio = Vfio.using(process);
         iommu = byIommufd ? vfio.openIommufd() : vfio.openContainer();
@@ -205,7 +203,8 @@ class DeviceDmaTest {
         process.withoutIpcLock();
         assertThatExceptionOfType(VfioException.class)
                 .isThrownBy(() -> iommu.allocate(12 * PAGE, DmaDirection.BIDIRECTIONAL))
-                .matches(e -> e.is(Errno.ENOMEM)).withMessageContaining("RLIMIT_MEMLOCK is 65536 bytes, 64 in 'ulimit -l'");
+                .matches(e -> e.is(Errno.ENOMEM))
+                .withMessageContaining("RLIMIT_MEMLOCK is 65536 bytes, 64 in 'ulimit -l'");
         assertThat(process.lockedMemory()).isEqualTo(5 * PAGE);
         iommu.allocate(11 * PAGE, DmaDirection.BIDIRECTIONAL);
         mapping.unmap();

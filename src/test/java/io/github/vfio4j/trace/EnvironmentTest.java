@@ -196,18 +196,19 @@ class EnvironmentTest {
 
     /** The first is offset after the physical function, the next stride further, and no more than there can be. */
     @ParameterizedTest
-    @CsvSource({"0000:01:00.4, true", "0000:01:00.6, true", "0000:01:00.5, false", "0000:01:01.0, false",
-            "0000:01:00.3, false", "0001:01:00.4, false", "0000:02:00.4, false"})
-    void aVirtualFunctionIsWhereTheOthersAre(String name, boolean accepted) throws TranscriptException {
+    @CsvSource({"4, 0000:01:00.4, true", "4, 0000:01:00.6, true", "4, 0000:01:00.5, false", "4, 0000:01:01.0, false",
+            "4, 0000:01:00.3, false", "4, 0001:01:00.4, false", "4, 0000:02:00.4, false", "8, 0000:01:01.0, true",
+            "256, 0000:02:00.2, true", "256, 0000:01:00.2, false"})
+    void aVirtualFunctionIsWhereTheOthersAre(int offset, String name, boolean accepted) throws TranscriptException {
         String devices = "'devices':[{'kind':'pci','name':'0000:01:00.0','group':4,"
-                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':4,'stride':2}},"
-                + "{'kind':'pci','name':'" + name + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
+                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':" + offset + ",'stride':2}}," + "{'kind':'pci','name':'"
+                + name + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
         if (accepted) {
             EmulatedProcess process = environment(devices).boot().newProcess();
             assertThat(process.open("/dev/vfio/7", Fcntl.O_RDWR)).isPositive();
         } else {
             assertThatExceptionOfType(TranscriptException.class).isThrownBy(() -> environment(devices))
-                    .withMessageContaining("the first is 4 after").withMessageContaining("2 in all");
+                    .withMessageContaining("the first is " + offset + " after").withMessageContaining("2 in all");
         }
     }
 }

@@ -75,8 +75,11 @@ class MachineSurveyTest {
                 .startsWith("{\"transcript\":1,\"kernel\":\"6.12\",\"release\":\"6.12.107+deb13-amd64\"")
                 .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
                         "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}",
-                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0},\"express\":true",
-                        "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false")
+                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0,\"tableOffset\":8192},\"express\":true",
+                        "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false",
+                        "\"sriov\":{\"totalVfs\":2,\"numVfs\":1,\"offset\":3,\"stride\":2}",
+                        "\"name\":\"0000:01:00.3\",\"group\":5,\"driver\":\"vfio-pci\",\"virtualFunctionOf\":\"0000:01:00.0\"}",
+                        "\"name\":\"0000:02:00.0\",\"group\":6,\"driver\":null")
                 .doesNotContain("GVT", "0000:00:00.0");
         EmulatedKernel kernel = environment.boot();
         assertThat(kernel.pciFunctions()).containsExactlyElementsOf(
@@ -102,6 +105,19 @@ class MachineSurveyTest {
         // An MSI capability of 8 vectors, the last thing in sight.
         ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x40)
                 .putInt(0x40, 0x0006_5005);
+        Path other = device("pci", "0000:02:00.0", 5);
+        Files.writeString(other.resolve("resource"),
+                NO_BAR.repeat(4) + "0x00000000fd000000 0x00000000fd000fff 0x0000000000040200\n" + NO_BAR.repeat(2));
+        byte[] otherConfig = new byte[256];
+        // MSI-X of 3 vectors in BAR 4.
+        ByteBuffer.wrap(otherConfig).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x50)
+                .putInt(0x50, 0x0002_0011).putInt(0x54, 4);
+        Files.write(other.resolve("config"), otherConfig);
+        Path plain = device("pci", "0000:03:00.0", 6);
+        Files.writeString(plain.resolve("resource"), NO_BAR.repeat(7));
+        // Where the status says that there are no capabilities, what stands in their place means nothing.
+        ByteBuffer.wrap(otherConfig).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x20).putInt(0x50, 0x10);
+        Files.write(plain.resolve("config"), otherConfig);
         Files.write(function.resolve("config"), config);
         Files.createDirectories(function.resolve("vfio-dev/vfio0"));
         Path mdpy = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1003", 11);
@@ -111,8 +127,9 @@ class MachineSurveyTest {
         assertThat(MachineSurvey.of(root, "7.2.13").toString())
                 .contains("\"options\":{\"iommufd\":true,\"iommufdDriver\":true,\"cdev\":true},\"iommuAddressBits\":48",
                         "\"rom\":65536", "\"msi\":8", "\"cdev\":\"/dev/vfio/devices/vfio0\"",
-                        "{\"kind\":\"mdpy\",\"name\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003\",\"group\":11}")
-                .doesNotContain("msix", "sriov");
+                        "{\"kind\":\"mdpy\",\"name\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003\",\"group\":11}",
+                        "\"msix\":{\"vectors\":3,\"tableBar\":4},\"express\":false}")
+                .doesNotContain("sriov", "\"express\":true");
     }
 
     @Test

@@ -382,4 +382,39 @@ class RecordingBackendTest {
         assertThat(backend.open("/dev/vfio/99", Fcntl.O_RDWR)).isEqualTo(-2);
         assertThat(lastLine()).isEqualTo("{'op':'open','path':'/dev/vfio/99','flags':2,'result':-2}");
     }
+
+    @Test
+    void aPauseThatAKernelMightNoticeIsWrittenDown() {
+        kernel.advance(Duration.ofNanos(100_000));
+        backend.close(99);
+        assertThat(lastLine()).isEqualTo("{'op':'close','fd':99,'result':-9,'pauseMillis':1}");
+        kernel.advance(Duration.ofNanos(99_999));
+        backend.close(99);
+        assertThat(lastLine()).isEqualTo("{'op':'close','fd':99,'result':-9}");
+        kernel.advance(Duration.ofNanos(1_000_001));
+        backend.close(99);
+        assertThat(lastLine()).endsWith("'pauseMillis':2}");
+    }
+
+    /** Number 0 is given out like any other, once it is free. */
+    @Test
+    void aDescriptorMayBeNumber0() throws IOException {
+        assertThat(backend.close(0)).isZero();
+        assertThat(backend.open("/dev/vfio/vfio", Fcntl.O_RDWR)).isZero();
+        assertThat(backend.ioctl(0, GET_API_VERSION, MemorySegment.NULL)).isZero();
+        assertThat(lines()).containsExactly("{'op':'close','fd':0,'result':0}",
+                "{'op':'open','as':'container0','path':'/dev/vfio/vfio','flags':2,'result':'fd'}",
+                "{'op':'ioctl','fd':'container0','request':'0x3b64','arg':null,'result':0}");
+        backend.close(0);
+        assertThat(backend.eventfd(7, 0)).isZero();
+        backend.write(0, bytes("0100000000000000"));
+        assertThat(lastLine()).startsWith("{'op':'write','fd':'eventfd0'");
+        assertReplaysAlike();
+    }
+
+    @Test
+    void aReadOfNothingHasNoData() {
+        assertThat(backend.read(1, arena.allocate(8))).isZero();
+        assertThat(lastLine()).isEqualTo("{'op':'read','fd':1,'length':8,'result':0}");
+    }
 }

@@ -93,8 +93,8 @@ class RequestsTest {
                 .isEqualTo(FileKind.DMA_BUF);
         assertThat(Requests.descriptorReturned(FileKind.DEVICE, FEATURE, dmaBuf)).isEqualTo(FileKind.DMA_BUF);
         assertThat(Requests.descriptorReturned(FileKind.CONTAINER, FEATURE, dmaBuf)).isNull();
-        assertThat(Requests.descriptorReturned(FileKind.DEVICE, FEATURE, argument(40, 40, 1 << 18 | 11)))
-                .as("a probe").isNull();
+        assertThat(Requests.descriptorReturned(FileKind.DEVICE, FEATURE, argument(40, 40, 1 << 18 | 11))).as("a probe")
+                .isNull();
         assertThat(Requests.descriptorReturned(FileKind.DEVICE, FEATURE, argument(40, 40, 1 << 16 | 1))).isNull();
         assertThat(Requests.descriptorReturned(FileKind.GROUP, SET_CONTAINER, argument(4))).isNull();
         assertThat(Requests.descriptorReturned(FileKind.DEVICE, BIND_IOMMUFD, argument(16))).isNull();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStreamWriter;
 import java.io.StringWriter;
 import java.io.Writer;
 import java.nio.charset.StandardCharsets;
@@ -26,8 +27,10 @@ class TranscriptWriterTest {
             {'op':'eventfd','as':'e','value':7,'flags':2048,'result':'fd'}
             {'op':'ioctl','fd':'d','request':'0x3b64','arg':null,'result':0}
             {'op':'ioctl','fd':9,'request':'0x3b66','arg':-3,'result':-9}
+            {'op':'ioctl','fd':9,'request':'0x3b66','arg':-9223372036854775808,'result':-9}
             {'op':'ioctl','fd':'d','as':'x','request':'0x3b73','arg':'00000000','result':'fd'}
             {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0102','out':'0103','anyOf':[0,1,-22],'pauseMillis':5}
+            {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0102','out':'0202','result':0}
             {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0102030405060708','mapped':3,'result':-14}
             {'op':'ioctl','fd':'d','request':'0x3b68','arg':'00000000','fds':[{'offset':0,'name':'e'}],'result':0}
             {'op':'ioctl','fd':'d','request':'0x3b75','arg':'0000000000000000','outFds':[{'offset':4,'name':'m'}],'result':0}
@@ -40,7 +43,8 @@ class TranscriptWriterTest {
             {'op':'sysfs','path':'/sys/module/vfio_pci/parameters/enable_sriov','value':'1','result':0}
             {'op':'close','fd':'e','result':0}
             {'op':'close','fd':9,'result':-9}
-            """.replace('\'', '"');
+            """
+            .replace('\'', '"');
 
     private static String writtenAgain(Transcript transcript) throws IOException {
         StringWriter text = new StringWriter();
@@ -53,8 +57,7 @@ class TranscriptWriterTest {
 
     @Test
     void everyCallIsWrittenAsItWasRead() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         assertThat(writtenAgain(transcript)).isEqualTo(EVERYTHING);
     }
 
@@ -81,10 +84,22 @@ class TranscriptWriterTest {
                 .isEqualTo(start + "'out':'01090304','mapped':2,'result':0}\n");
     }
 
+    /** Whoever follows the file sees every call once it has returned. */
+    @Test
+    void everyLineIsWrittenOutAtOnce() throws IOException {
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        ByteArrayOutputStream file = new ByteArrayOutputStream();
+        TranscriptWriter writer = new TranscriptWriter(new OutputStreamWriter(file, StandardCharsets.UTF_8));
+        writer.write(transcript.environment());
+        assertThat(file.toString(StandardCharsets.UTF_8).lines()).hasSize(1);
+        writer.write(transcript.calls().getFirst());
+        assertThat(file.toString(StandardCharsets.UTF_8))
+                .isEqualTo(EVERYTHING.lines().limit(2).map(line -> line + "\n").reduce("", String::concat));
+    }
+
     @Test
     void theFirstFailureIsReportedAndNothingIsWrittenAfterIt() throws IOException {
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript.read(new ByteArrayInputStream(EVERYTHING.getBytes(StandardCharsets.UTF_8)));
         StringBuilder written = new StringBuilder();
         TranscriptWriter writer = new TranscriptWriter(new Writer() {
             @Override

@@ -60,8 +60,8 @@ public record DmaTransfer(DmaMappings<?> mappings, long iova, MemorySegment buff
             }
         } catch (IllegalStateException e) {
             throw new IllegalStateException("A device is to " + verb() + " the memory that is mapped at IOVA 0x"
-                    + Long.toHexString(iova + at) + ", and the program has freed it. A real device would "
-                    + verb() + " whatever is there now: unmap memory before it is freed", e);
+                    + Long.toHexString(iova + at) + ", and the program has freed it. A real device would " + verb()
+                    + " whatever is there now: unmap memory before it is freed", e);
         } catch (WrongThreadException e) {
             throw new IllegalStateException("A device is to " + verb() + " the memory that is mapped at IOVA 0x"
                     + Long.toHexString(iova + at) + " from another thread than the one its arena is confined to. Map"

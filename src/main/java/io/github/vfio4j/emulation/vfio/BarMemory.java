@@ -36,7 +36,7 @@ final class BarMemory {
     synchronized MemorySegment memory() {
         MemorySegment current = memory;
         if (current == null) {
-            current = size > LARGEST_IN_MEMORY
+            current = file != null || size > LARGEST_IN_MEMORY
                     ? map(Arena.ofAuto(), true, 0, size)
                     : Arena.ofAuto().allocate(size, Long.BYTES);
             memory = current;

@@ -70,7 +70,7 @@ final class VirtualConfig {
     private final int[] map;
     private final Map<Integer, ConfigPermissions> permissions;
     private final Map<Integer, ConfigPermissions> extendedPermissions = Map.of(0x01, ConfigPermissions.errorReporting(),
-            0x04, ConfigPermissions.powerBudgeting(), 0x0b, ConfigPermissions.VENDOR);
+            0x04, ConfigPermissions.powerBudgeting(), 0x0b, ConfigPermissions.VENDOR, 0x23, ConfigPermissions.VENDOR);
     private boolean hasExtended;
     private boolean intxDisabled;
 

@@ -81,11 +81,11 @@ public final class HtmlReport {
                 <meta name="viewport" content="width=device-width, initial-scale=1">
                 <meta name="color-scheme" content="light dark">
                 """).element("title", title()).raw("\n<style>\n" + style() + "</style>\n").raw("""
-                        </head>
-                        <body>
-                        <header>
-                        <h1>VFIO device features: conformance</h1>
-                        """);
+                </head>
+                <body>
+                <header>
+                <h1>VFIO device features: conformance</h1>
+                """);
         verdict();
         html.raw("</header>\n<main>\n");
         if (!failures.isEmpty()) {
