@@ -4,6 +4,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
@@ -207,5 +208,28 @@ final class Diagnosis {
                         + " one iommufd. Or the platform can't isolate interrupts, and if that is acceptable: echo 1 >"
                         + " /sys/module/iommufd/parameters/allow_unsafe_interrupts",
                 Errno.ENODEV, "Its driver is just giving it up");
+    }
+
+    /**
+     * VFIO_IOMMU_MAP_DMA and IOMMU_IOAS_MAP, of what this library has found to be all right.
+     *
+     * @param lockedMemory
+     *            what the process may lock
+     */
+    static Map<Errno, String> map(OptionalLong lockedMemory) {
+        return Map.of(Errno.ENOMEM, "The process may not lock that much memory" + (lockedMemory.isPresent()
+                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
+                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
+                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
+                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"), Errno.ENOSPC,
+                "A container has at most dma_entry_limit mappings, 65535 unless it was loaded with another number: map fewer"
+                        + " and larger pieces, unmap some, or raise it"
+                        + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",
+                Errno.EFAULT,
+                "The memory is not there, or it can't be written and devices would: a file may be shorter than its mapping,"
+                        + " or the memory was unmapped or protected behind the JVM's back",
+                Errno.EEXIST, "Somebody else has mapped something there by the same descriptor", Errno.EINVAL,
+                "The IOMMU can't do that: a direction it does not have, memory of a kind that can't be pinned, or an address"
+                        + " that a device has meanwhile taken");
     }
 }

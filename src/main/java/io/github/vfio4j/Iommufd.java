@@ -16,6 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.BooleanSupplier;
@@ -45,6 +46,7 @@ public final class Iommufd implements Iommu {
     private final Sysfs sysfs;
     private final Descriptor descriptor;
     private final int addressSpace;
+    private final DmaSpace dma;
     private final Set<VfioDevice> devices = new LinkedHashSet<>();
     private boolean closing;
 
@@ -53,6 +55,8 @@ public final class Iommufd implements Iommu {
         sysfs = new Sysfs(backend);
         this.descriptor = descriptor;
         this.addressSpace = addressSpace;
+        dma = new DmaSpace(new IoasDma(descriptor, addressSpace, sysfs), backend, descriptor.name());
+        dma.change();
     }
 
     /** A new one, with an empty address space. */
@@ -170,6 +174,7 @@ public final class Iommufd implements Iommu {
         }
         VfioDevice opened = new VfioDevice(device, this::forget);
         devices.add(opened);
+        dma.change();
         return opened;
     }
 
@@ -235,10 +240,32 @@ public final class Iommufd implements Iommu {
     /** Closing a device's file has detached and unbound it. */
     private synchronized void forget(VfioDevice device) {
         devices.remove(device);
+        dma.change();
+    }
+
+    @Override
+    public DmaMapping map(MemorySegment memory, DmaDirection direction) throws VfioException {
+        return dma.map(OptionalLong.empty(), memory, direction, null);
+    }
+
+    @Override
+    public DmaMapping map(long iova, MemorySegment memory, DmaDirection direction) throws VfioException {
+        return dma.map(OptionalLong.of(iova), memory, direction, null);
+    }
+
+    @Override
+    public DmaMapping allocate(long bytes, DmaDirection direction) throws VfioException {
+        return dma.allocate(bytes, direction);
+    }
+
+    @Override
+    public DmaLimits dmaLimits() throws VfioException {
+        return dma.limits();
     }
 
     /**
-     * Closes the devices, which detaches and unbinds them, and then the iommufd with its address space, once.
+     * Closes the devices, which detaches and unbinds them, then the iommufd with its address space and mappings, and frees
+     * the memory that is this library's, once.
      *
      * @throws VfioException
      *             the first error of close(2); everything is closed all the same
@@ -253,6 +280,7 @@ public final class Iommufd implements Iommu {
         }
         // Outside of the lock: a device waits for its calls, and these may take their time.
         parts.add(descriptor::close);
+        parts.add(dma::close);
         Closing.all(parts);
     }
 

@@ -224,6 +224,7 @@ final class KernelLane implements Callable<Integer> {
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
                         DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
                         DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneDmaTest.class),
                         DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
                 // A try opens a function that takes a tenth of a second to be reset.
                 .configurationParameter("jqwik.tries.default", "20")

@@ -6,6 +6,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DMA_MAP_FLAG_WRITE;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.LockedMemory;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import java.lang.foreign.MemorySegment;
@@ -38,7 +39,7 @@ record MapDma(Type1Iommu iommu) {
         Type1Iommu.requireEndBelowTop(iova, size);
         return (flags & VFIO_DMA_MAP_FLAG_VADDR()) != 0
                 ? updateVaddr(iova, size)
-                : map(iova, DmaMemory.of(call, vaddr, size), access(flags));
+                : map(call, iova, DmaMemory.of(call, vaddr, size), access(flags));
     }
 
     private int check(int flags, long vaddr, long iova, long size) {
@@ -73,7 +74,7 @@ record MapDma(Type1Iommu iommu) {
         return new DmaAccess((flags & VFIO_DMA_MAP_FLAG_READ()) != 0, (flags & VFIO_DMA_MAP_FLAG_WRITE()) != 0);
     }
 
-    private int map(long iova, DmaMemory memory, DmaAccess access) {
+    private int map(CallContext call, long iova, DmaMemory memory, DmaAccess access) {
         long last = iova + memory.size() - 1;
         if (!iommu.mappings().overlapping(iova, last).isEmpty()) {
             return -Errno.EEXIST.code();
@@ -88,7 +89,11 @@ record MapDma(Type1Iommu iommu) {
         if (iommu.pins() && !memory.isMapped()) {
             return -Errno.EFAULT.code();
         }
-        Type1Mapping mapping = new Type1Mapping(iova, memory, access, iommu.pins());
+        LockedMemory pinnedFor = iommu.pins() ? call.lockedMemory() : null;
+        if (pinnedFor != null && !pinnedFor.lock(memory.size())) {
+            return -Errno.ENOMEM.code();
+        }
+        Type1Mapping mapping = new Type1Mapping(iova, memory, access, pinnedFor);
         if (iommu.isTracking()) {
             iommu.track(mapping);
         }

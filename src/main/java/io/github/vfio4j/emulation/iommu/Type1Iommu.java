@@ -10,6 +10,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1v2_IOMMU;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DmaFault;
 import io.github.vfio4j.emulation.fs.CallContext;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -93,6 +94,21 @@ public final class Type1Iommu {
             return new DirtyPages(this).ioctl(call, argument);
         }
         return -Errno.ENOTTY.code();
+    }
+
+    /** A device behind the IOMMU reads or writes what is mapped. */
+    public void access(long iova, MemorySegment buffer, boolean write) throws DmaFault {
+        new DmaTransfer(mappings, iova, buffer, write).run();
+    }
+
+    /** Ends with everything that is mapped. */
+    public void release() {
+        List.copyOf(mappings.all()).forEach(this::remove);
+    }
+
+    void remove(Type1Mapping mapping) {
+        mappings.remove(mapping);
+        mapping.unpin();
     }
 
     KernelProfile profile() {

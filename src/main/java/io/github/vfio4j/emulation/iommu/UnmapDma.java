@@ -104,7 +104,7 @@ record UnmapDma(Type1Iommu iommu) {
                 // What has gone before stays gone.
                 return error;
             }
-            iommu.mappings().remove(mapping);
+            iommu.remove(mapping);
             unmapped += mapping.size();
         }
         return unmapped;

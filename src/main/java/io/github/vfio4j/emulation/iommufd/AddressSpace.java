@@ -1,13 +1,19 @@
 package io.github.vfio4j.emulation.iommufd;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.device.DmaFault;
+import io.github.vfio4j.emulation.fs.LockedMemory;
 import io.github.vfio4j.emulation.iommu.DmaAccess;
 import io.github.vfio4j.emulation.iommu.DmaMapping;
 import io.github.vfio4j.emulation.iommu.DmaMappings;
 import io.github.vfio4j.emulation.iommu.DmaMemory;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
+import io.github.vfio4j.emulation.iommu.DmaTransfer;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.iommu.IovaRange;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
 import java.util.OptionalLong;
 
@@ -16,7 +22,7 @@ import java.util.OptionalLong;
  * byte of 64 bits of addresses; an IOMMU leaves its own pages and addresses, and pins the memory; a driver that imitates DMA
  * leaves whole pages. The rules are those of drivers/iommu/iommufd/io_pagetable.c.
  */
-final class AddressSpace {
+final class AddressSpace implements DmaTarget {
 
     private static final long PAGE = 4096;
 
@@ -39,19 +45,38 @@ final class AddressSpace {
     private static final class Area extends DmaMapping {
 
         private final boolean writable;
+        private final LockedMemory account;
 
         Area(long iova, Pages pages, DmaAccess access) {
             super(iova, pages.memory(), access);
             writable = pages.writable();
+            account = pages.account();
         }
 
         Pages slice(long first, long last) {
-            return new Pages(memory().slice(first - iova(), last - first + 1), writable);
+            return new Pages(memory().slice(first - iova(), last - first + 1), writable, account);
+        }
+
+        boolean lock() {
+            return account.lock(size());
+        }
+
+        void unlock() {
+            account.unlock(size());
         }
     }
 
-    /** Memory to map (struct iopt_pages). */
-    record Pages(DmaMemory memory, boolean writable) {
+    /**
+     * Memory to map (struct iopt_pages).
+     *
+     * @param memory
+     *            what there is
+     * @param writable
+     *            whether it may be mapped for writing
+     * @param account
+     *            where it is counted as locked once an IOMMU maps it
+     */
+    record Pages(DmaMemory memory, boolean writable, LockedMemory account) {
     }
 
     /**
@@ -102,12 +127,36 @@ final class AddressSpace {
         if (!areas.all().stream().allMatch(area -> area.memory().isMapped())) {
             return -Errno.EFAULT.code();
         }
+        if (pageTables == 0 && !lock(areas.all())) {
+            return -Errno.ENOMEM.code();
+        }
         pageTables++;
         return 0;
     }
 
     synchronized void removePageTable() {
         pageTables--;
+        if (pageTables == 0) {
+            areas.all().forEach(Area::unlock);
+        }
+    }
+
+    /** All of them or none. */
+    private static boolean lock(Collection<Area> areas) {
+        List<Area> locked = new ArrayList<>();
+        for (Area area : areas) {
+            if (!area.lock()) {
+                locked.forEach(Area::unlock);
+                return false;
+            }
+            locked.add(area);
+        }
+        return true;
+    }
+
+    @Override
+    public synchronized void access(long iova, MemorySegment buffer, boolean write) throws DmaFault {
+        new DmaTransfer(areas, iova, buffer, write).run();
     }
 
     /** A driver is to imitate DMA: it works on whole pages. */
@@ -179,6 +228,9 @@ final class AddressSpace {
         }
         if (pageTables > 0 && !access.read() && !access.write()) {
             return Outcome.failure(Errno.EINVAL);
+        }
+        if (pageTables > 0 && !lock(added)) {
+            return Outcome.failure(Errno.ENOMEM);
         }
         added.forEach(areas::add);
         return place;
@@ -292,6 +344,9 @@ final class AddressSpace {
                 return new Outcome(-Errno.ENOENT.code(), unmapped);
             }
             areas.remove(area);
+            if (pageTables > 0) {
+                area.unlock();
+            }
             unmapped += area.size();
         }
         return new Outcome(0, unmapped);

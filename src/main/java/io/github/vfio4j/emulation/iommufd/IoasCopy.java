@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation.iommufd;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.ExtensibleStruct;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import io.github.vfio4j.emulation.iommufd.AddressSpace.Outcome;
@@ -43,6 +44,9 @@ record IoasCopy(Iommufd iommufd) {
         AddressSpace target = iommufd.addressSpace(UserMemory.getInt(command, iommu_ioas_copy.dst_ioas_id$offset()));
         if (pages.isEmpty() || target == null) {
             return -Errno.ENOENT.code();
+        }
+        if (pages.stream().anyMatch(piece -> piece.account().isLimited())) {
+            throw new NotModelledException("memory that is mapped twice and counted as locked once");
         }
         Outcome outcome = target.map(pages, flags.isFixed() ? OptionalLong.of(to) : OptionalLong.empty(),
                 flags.access());

@@ -54,7 +54,7 @@ record IoasMap(Iommufd iommufd, KernelProfile profile) {
         if (length == 0 || Long.compareUnsigned(length, MAX - PAGE) > 0) {
             return Outcome.failure(Errno.EINVAL);
         }
-        Pages pages = new Pages(DmaMemory.of(call, address, length), access.write());
+        Pages pages = new Pages(DmaMemory.of(call, address, length), access.write(), call.lockedMemory());
         return space.map(List.of(pages), fixed, access);
     }
 }

@@ -2,6 +2,7 @@ package io.github.vfio4j.emulation.iommufd;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.iommu.DmaOwnership;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.iommufd.IommufdObject.Access;
 import io.github.vfio4j.emulation.iommufd.IommufdObject.BoundDevice;
@@ -219,6 +220,15 @@ public final class Iommufd {
                 removeUnused(pageTables.remove(bound.group()));
             }
         }
+    }
+
+    /** What the DMA of a bound device goes to; null while it is attached to nothing. */
+    public synchronized @Nullable DmaTarget dmaTarget(int device) {
+        if (objects.get(device) instanceof Access access) {
+            return access.ioas() == null ? null : access.ioas().space();
+        }
+        PageTable table = objects.get(device) instanceof BoundDevice bound ? pageTables.get(bound.group()) : null;
+        return table == null ? null : table.ioas().space();
     }
 
     private void removeUnused(@Nullable PageTable table) {
