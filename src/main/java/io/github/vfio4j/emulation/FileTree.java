@@ -73,11 +73,18 @@ final class FileTree {
     int open(FdTable descriptors, boolean root, String path, int flags) {
         // The descriptor first, then the file: where there is none left, it does not matter what the path is.
         int fd = descriptors.reserve();
-        int result = fd < 0 ? fd : openAt(descriptors, fd, root, path, flags);
-        if (result < 0 && fd >= 0) {
-            descriptors.unreserve(fd);
+        if (fd < 0) {
+            return fd;
         }
-        return result;
+        int result = -1;
+        try {
+            result = openAt(descriptors, fd, root, path, flags);
+            return result;
+        } finally {
+            if (result < 0) {
+                descriptors.unreserve(fd);
+            }
+        }
     }
 
     private int openAt(FdTable descriptors, int fd, boolean root, String path, int flags) {
