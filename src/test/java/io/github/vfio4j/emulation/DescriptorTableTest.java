@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The descriptors of an emulated process, as open(2) and close(2) have them. */
 class DescriptorTableTest {
@@ -187,5 +188,29 @@ class DescriptorTableTest {
             assertThat(answer(program.process().pread(writeOnly, arena.allocate(8), 0))).isEqualTo("EBADF");
         }
         assertThat(answer(program.write(writeOnly, (byte) '1'))).isEqualTo("1");
+    }
+
+    /** What a call is handed and can't use it lets go of: the device's end is then its last descriptor's. */
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void aCallKeepsNothingOfADescriptorThatItRefuses(KernelProfile kernel) {
+        Program program = Program.on(kernel);
+        int device = success(program.device(PLAIN));
+        int group = program.group(PF);
+        assertThat(opened(program.setContainer(group, device))).isIn("EINVAL", "EBADFD");
+        program.close(device);
+        assertThat(opened(program.open(program.groupPath(PLAIN)))).as("nobody has it any more").isEqualTo("fd");
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"6.12", "7.2"})
+    void neitherDoesTheBindingOfADevice(String kernel) {
+        Program program = Program.on(KernelProfile.of(kernel).withCdev());
+        int bound = Cdevs.device(program, PLAIN);
+        int other = Cdevs.open(program, PF);
+        assertThat(opened(Cdevs.bind(program, other, bound, Program.TOKEN))).isIn("EINVAL", "EBADF", "EBADFD");
+        assertThat(opened(program.open(program.groupPath(PLAIN)))).as("in use").isEqualTo("EBUSY");
+        program.close(bound);
+        assertThat(opened(program.open(program.groupPath(PLAIN)))).as("nobody has it any more").isEqualTo("fd");
     }
 }

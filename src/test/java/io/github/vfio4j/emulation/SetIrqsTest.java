@@ -127,6 +127,9 @@ class SetIrqsTest {
                 intx:t:0:e intx:u:0:e intx:u:0:x intx:u:0:n            | 0 0 EBADF EINVAL      | 0
                 intx:t:0:e intx:u:0:e intx:u:0:-1 intx:u:0:e           | 0 0 0 0               | 0
                 intx:t:0:e intx:t:0:none0 intx:t:0:none1               | 0 0 EINVAL            | 0
+                intx:t:0:e intx:t:0:fds intx:t:0:none1                 | 0 EINVAL 0            | 1
+                intx:t:0:e intx:t:0:bools intx:t:0:none1               | 0 EINVAL 0            | 1
+                msi:t:0:e msi:t:0:fds msi:t:0:bools msi:t:0:none1      | 0 0 0 0               | 1
                 intx:t:0:e msi:t:0:e msix:t:0:e                        | 0 EINVAL EINVAL       | 0
                 intx:t:0:e msi:t:0:none0                               | 0 EINVAL              | 0
                 intx:t:0:e intx:t:0:none0 msi:t:0:e                    | 0 0 0                 | 0

@@ -787,4 +787,85 @@ class Type1Test {
                 .isThrownBy(() -> run(v2(kernel), "unmap iova=fffffffffffff000"));
         assertThat(run(v2(kernel), "unmap iova=ffffffffffffe000")).isEqualTo("0 0");
     }
+
+    /** 130 pages at once: three words, or four where the bitmap begins two pages before. */
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void aMappingOfManyPagesFillsWords(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        run(setting, "dirty");
+        MemorySegment large = arena.allocate(130 * PAGE, PAGE);
+        MemorySegment map = arena.allocate(32, Long.BYTES);
+        map.set(JAVA_INT, 0, 32);
+        map.set(JAVA_INT, 4, 3);
+        map.set(JAVA_LONG, 8, large.address());
+        map.set(JAVA_LONG, 16, 0x100000);
+        map.set(JAVA_LONG, 24, large.byteSize());
+        var process = setting.program.process();
+        assertThat(answer(process.ioctl(setting.container, VFIO_IOMMU_MAP_DMA(), map, large))).isEqualTo("0");
+        bitmap.fill((byte) 0);
+        assertThat(run(setting, "get iova=100000 size=82000 bytes=18")).isEqualTo("0");
+        assertWords(-1, -1, 0b11, 0);
+        bitmap.fill((byte) 0);
+        assertThat(run(setting, "get iova=fe000 size=84000 bytes=18")).isEqualTo("0");
+        assertWords(-4, -1, 0b1111, 0);
+
+        MemorySegment get = arena.allocate(48, Long.BYTES);
+        get.set(JAVA_INT, 0, 48);
+        get.set(JAVA_INT, 4, 4);
+        get.set(JAVA_LONG, 8, 0x100000);
+        get.set(JAVA_LONG, 16, 130 * PAGE);
+        get.set(JAVA_LONG, 24, PAGE);
+        get.set(JAVA_LONG, 32, 24);
+        get.set(JAVA_LONG, 40, bitmap.address());
+        assertThat(answer(process.ioctl(setting.container, VFIO_IOMMU_DIRTY_PAGES(), get, bitmap.asSlice(0, 16))))
+                .as("memory for two words").isEqualTo("EFAULT");
+        assertThat(answer(process.ioctl(setting.container, VFIO_IOMMU_DIRTY_PAGES(), get, bitmap.asSlice(0, 24))))
+                .isEqualTo("0");
+    }
+
+    private void assertWords(long... words) {
+        for (int i = 0; i < words.length; i++) {
+            assertThat(bitmap.get(JAVA_LONG, 8L * i)).as("word " + i).isEqualTo(words[i]);
+        }
+    }
+
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void aReportEndsWhereTheNextMappingBegins(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        bitmap.fill((byte) 0);
+        assertThat(run(setting, "map iova=10000 size=4000; map iova=14000 size=4000; map iova=c000 size=4000; dirty;"
+                + "get iova=10000 size=4000")).isEqualTo("0");
+        assertThat(bitmap.get(JAVA_LONG, 0)).isEqualTo(0xf);
+        assertThatExceptionOfType(NotModelledException.class)
+                .isThrownBy(() -> run(setting, "get iova=fffffffffffff000"));
+    }
+
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void anAddressThatWasUpdatedIsValidAgain(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        String update = "map flags=4 iova=10000 size=4000";
+        assertThat(run(setting, "map iova=10000 size=4000; unmap flags=4 iova=10000 size=4000; map flags=4 iova=f000"))
+                .as("nothing is mapped there").isEqualTo("ENOENT");
+        assertThat(run(setting, update)).isEqualTo("0");
+        assertThat(run(setting, update)).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=4 iova=10000 size=4000; " + update)).isEqualTo("0");
+    }
+
+    /** With valid addresses, others may join; and when the last emulated group has gone, addresses can be updated. */
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void groupsJoinAndLeaveAContainerWithMappings(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        Program program = setting.program;
+        assertThat(run(setting, "map iova=10000")).isEqualTo("0");
+        success(program.setContainer(program.group(PF), setting.container));
+        int emulated = success(program.open("/dev/vfio" + mttyGroup(program)));
+        success(program.setContainer(emulated, setting.container));
+        assertThat(run(setting, "unmap flags=4 iova=10000")).isEqualTo("EBUSY");
+        success(program.ioctl(emulated, VFIO_GROUP_UNSET_CONTAINER()));
+        assertThat(run(setting, "unmap flags=4 iova=10000")).isEqualTo("0 1000");
+    }
 }
