@@ -100,4 +100,16 @@ class MediatedDeviceTest {
             }
         }
     }
+
+    @Test
+    void aSecondOpeningUsesTheGroupThatIsOpen() throws VfioException {
+        try (VfioContainer container = vfio.openContainer(); VfioDevice first = container.openMediatedDevice(ONE)) {
+            int open = process.openDescriptors();
+            try (VfioDevice second = container.openMediatedDevice(ONE)) {
+                assertThat(process.openDescriptors()).isEqualTo(open + 1);
+                assertThat(second).hasToString(first.toString());
+            }
+            assertThat(first.probeAll()).as("still open").hasSize(13);
+        }
+    }
 }

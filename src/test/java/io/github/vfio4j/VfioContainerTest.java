@@ -2,6 +2,7 @@ package io.github.vfio4j;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -14,6 +15,7 @@ import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.feature.FeatureId;
+import io.github.vfio4j.uapi.vfio_h;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
@@ -423,6 +425,71 @@ class VfioContainerTest {
             recorder.take();
             container.openDevice(OWNER).close();
             assertThat(recorder.take()).contains("SET_IOMMU on /dev/vfio/vfio");
+        }
+    }
+
+    @Test
+    void aGroupOpensItsDevicesWithATokenToo() throws VfioException {
+        VfToken token = VfToken.random();
+        try (VfioContainer container = vfio.openContainer();
+                VfioGroup owners = container.openGroup(4);
+                VfioGroup others = container.openGroup(5)) {
+            try (VfioDevice owner = owners.openDevice(OWNER, token)) {
+                assertThat(owner).hasToString("device " + OWNER);
+            }
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> others.openDevice(PLAIN, token))
+                    .matches(e -> e.is(Errno.EINVAL)).withMessageNotContaining(token.toText());
+        }
+    }
+
+    @Test
+    void theBetterTypeOfIommuIsChosenWhereThereAreBoth() throws VfioException {
+        List<Long> types = new ArrayList<>();
+        IoctlBackend asking = new ForwardingBackend(process) {
+            @Override
+            public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                if (request == vfio_h.VFIO_SET_IOMMU()) {
+                    types.add(argument.address());
+                }
+                return super.ioctl(fd, request, argument, pointees);
+            }
+        };
+        try (VfioContainer container = Vfio.using(asking).openContainer()) {
+            container.openDevice(PLAIN).close();
+        }
+        assertThat(types).containsExactly((long) vfio_h.VFIO_TYPE1v2_IOMMU());
+    }
+
+    /** A group can become unusable between the question and the attempt. */
+    @Test
+    void aGroupThatIsRefusedByTheContainerIsSaidNotToBeViable() throws VfioException {
+        IoctlBackend refusing = new ForwardingBackend(process) {
+            @Override
+            public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                return request == vfio_h.VFIO_GROUP_SET_CONTAINER()
+                        ? -Errno.EPERM.code()
+                        : super.ioctl(fd, request, argument, pointees);
+            }
+        };
+        try (VfioContainer container = Vfio.using(refusing).openContainer()) {
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> container.openGroup(5))
+                    .matches(e -> e.is(Errno.EPERM)).withMessageContaining("not viable")
+                    .withMessageContaining("/sys/kernel/iommu_groups/5/devices");
+        }
+        assertThat(process.openDescriptors()).isEqualTo(3);
+    }
+
+    @Test
+    void aGroupThatADeviceBroughtIsHandedOut() throws VfioException {
+        try (VfioContainer container = vfio.openContainer()) {
+            container.openDevice(PLAIN);
+            VfioGroup group = container.openGroup(5);
+            assertThat(group.number()).isEqualTo(5);
+            assertThat(group).hasToString("group 5");
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> group.openDevice("~"))
+                    .as("a name like another").matches(e -> e.is(Errno.ENODEV));
+            assertThatIllegalArgumentException().isThrownBy(() -> group.openDevice("\u007f"));
+            assertThatIllegalArgumentException().isThrownBy(() -> group.openDevice(PLAIN + " "));
         }
     }
 }

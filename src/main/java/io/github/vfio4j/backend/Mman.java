@@ -11,6 +11,12 @@ public final class Mman {
     public static final int MAP_SHARED = 1;
     /** What is written stays with this mapping. */
     public static final int MAP_PRIVATE = 2;
+    /** There is no file: the memory is zero at first. */
+    public static final int MAP_ANONYMOUS = 0x20;
+    /** Of the huge pages that the machine has set aside. */
+    public static final int MAP_HUGETLB = 0x40000;
+    /** Of those of 2 MiB. */
+    public static final int MAP_HUGE_2MB = 21 << 26;
 
     private Mman() {
     }

@@ -67,6 +67,6 @@ final class CapabilityChain {
 
     static VfioException malformed(String operation, String what) {
         return new VfioException(operation, null,
-                "The kernel's answer is malformed: " + what + ". That is a mistake of the device's driver");
+                "The kernel's answer is malformed: " + what + ". That is a mistake of a driver in it");
     }
 }

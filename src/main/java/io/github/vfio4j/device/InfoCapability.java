@@ -1,9 +1,12 @@
 package io.github.vfio4j.device;
 
+import io.github.vfio4j.VfioException;
+import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Objects;
 
-/** A capability of a device or a region: an element of the chain behind the kernel's answer (struct vfio_info_cap_header). */
+/** A capability of a device, a region or an IOMMU: an element of the chain behind the kernel's answer (struct vfio_info_cap_header). */
 public final class InfoCapability {
 
     private final int id;
@@ -17,7 +20,28 @@ public final class InfoCapability {
     }
 
     /**
-     * What it is; for devices and regions these are different numbers.
+     * Reads the chain of capabilities behind an answer of the kernel. Nothing outside of the answer is read, and a chain that
+     * does not end is an error.
+     *
+     * @param operation
+     *            what was asked, for messages
+     * @param answer
+     *            the answer, up to its end
+     * @param fixed
+     *            how many bytes of it are fields; capabilities begin behind
+     * @param first
+     *            the offset in the answer at which the chain begins, 0 for none
+     * @return the capabilities in the order of the chain
+     * @throws VfioException
+     *             if the chain leaves the answer, overlaps itself or does not end; without an errno
+     */
+    public static List<InfoCapability> chain(String operation, MemorySegment answer, long fixed, int first)
+            throws VfioException {
+        return CapabilityChain.read(operation, answer, fixed, first);
+    }
+
+    /**
+     * What it is; for devices, regions and IOMMUs these are different numbers.
      *
      * @return 0‥0xffff
      */

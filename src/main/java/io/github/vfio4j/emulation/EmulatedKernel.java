@@ -51,6 +51,7 @@ public final class EmulatedKernel {
     private final FileTree files;
     private final List<EmulatedProcess> processes = new CopyOnWriteArrayList<>();
     private final int descriptorLimit;
+    private final long lockedMemoryLimit;
     private final AtomicLong manualNanos = new AtomicLong();
     private final boolean manualClock;
     private final LongSupplier clock;
@@ -58,6 +59,7 @@ public final class EmulatedKernel {
     private EmulatedKernel(Builder builder) {
         profile = builder.profile;
         descriptorLimit = builder.descriptorLimit;
+        lockedMemoryLimit = builder.lockedMemoryLimit;
         manualClock = builder.clock == null;
         IommuGroups groups = new IommuGroups(profile);
         VfioDevices devices = new VfioDevices();
@@ -144,7 +146,7 @@ public final class EmulatedKernel {
     }
 
     private EmulatedProcess start(boolean root) {
-        EmulatedProcess process = new EmulatedProcess(this, files, descriptorLimit, root);
+        EmulatedProcess process = new EmulatedProcess(this, files, descriptorLimit, lockedMemoryLimit, root);
         processes.add(process);
         return process;
     }
@@ -202,6 +204,7 @@ public final class EmulatedKernel {
         private final Map<UUID, Mdev> mdevs = new LinkedHashMap<>();
         private final Map<String, Supplier<? extends BusController>> cdxDevices = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
+        private long lockedMemoryLimit = 8L << 20;
         private int iommuAddressBits = 39;
         private @Nullable LongSupplier clock;
 
@@ -353,6 +356,19 @@ public final class EmulatedKernel {
          */
         public Builder descriptorLimit(int limit) {
             descriptorLimit = limit;
+            return this;
+        }
+
+        /**
+         * How much memory a process can lock (RLIMIT_MEMLOCK), and so map for devices, unless it has CAP_IPC_LOCK, which a
+         * process of root {@linkplain EmulatedProcess#withoutIpcLock has at first}.
+         *
+         * @param bytes
+         *            8 MiB unless set
+         * @return this builder
+         */
+        public Builder lockedMemoryLimit(long bytes) {
+            lockedMemoryLimit = bytes;
             return this;
         }
 

@@ -73,8 +73,10 @@ public final class KernelProfile implements Cloneable {
     private List<Integer> type1Capabilities = List.of(1);
     private boolean wholeType1Info;
     private int capabilityAlignment = 1;
+    private boolean vfioDeviceClass;
     private boolean bindBeforeResume;
     private int lastIommufdRequest;
+    private boolean iommufdChecksVaddr;
     private boolean bindTokens;
     private boolean attachPasids;
     private boolean iommufd;
@@ -115,6 +117,7 @@ public final class KernelProfile implements Cloneable {
         kernel.attachedGroupFirst = false;
         kernel.dmaOwnership = true;
         kernel.goneGroups = true;
+        kernel.vfioDeviceClass = true;
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
         kernel.type1ExtensionsOnceSet = Map.of(10, 1);
         kernel.missingNesting = EINVAL;
@@ -164,6 +167,7 @@ public final class KernelProfile implements Cloneable {
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
         kernel.type1RangeOverflow = EOVERFLOW;
         kernel.lastIommufdRequest = 0x94;
+        kernel.iommufdChecksVaddr = true;
         kernel.bindTokens = true;
         kernel.attachPasids = true;
         kernel.widestRegionAccess = 8;
@@ -458,6 +462,16 @@ public final class KernelProfile implements Cloneable {
     }
 
     /**
+     * Whether a device that a VFIO driver has shows a directory {@code vfio-dev/vfioN} in sysfs, even where it has no file of
+     * its own.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean vfioDeviceClass() {
+        return vfioDeviceClass;
+    }
+
+    /**
      * Whether VFIO_DEVICE_BIND_IOMMUFD is dealt with before the device is resumed (semantics §A.1).
      *
      * @return true from 6.12 on
@@ -492,6 +506,16 @@ public final class KernelProfile implements Cloneable {
      */
     public int lastIommufdRequest() {
         return lastIommufdRequest;
+    }
+
+    /**
+     * Whether an iommufd refuses to map memory whose end is beyond the last address there is before it looks at anything else
+     * ({@code EOVERFLOW}).
+     *
+     * @return true on 7.2
+     */
+    public boolean iommufdChecksVaddr() {
+        return iommufdChecksVaddr;
     }
 
     /**

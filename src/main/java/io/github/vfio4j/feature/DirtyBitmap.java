@@ -177,7 +177,7 @@ public final class DirtyBitmap {
         long first = index * Long.SIZE;
         long start = open;
         int at = 0;
-        while (at < Long.SIZE) {
+        while (true) {
             if (start == NONE) {
                 long ones = word >>> at;
                 if (ones == 0) {
@@ -194,7 +194,6 @@ public final class DirtyBitmap {
             emit(consumer, start, first + at);
             start = NONE;
         }
-        return start;
     }
 
     private void emit(DirtyRangeConsumer consumer, long fromPage, long toPage) {

@@ -84,7 +84,7 @@ public final class FeatureRequest {
      * @return a slice of {@link #segment}; empty if the request carries no data
      */
     public MemorySegment payload() {
-        return segment.byteSize() <= HEADER ? segment.asSlice(segment.byteSize()) : segment.asSlice(HEADER);
+        return segment.asSlice(Math.min(HEADER, segment.byteSize()));
     }
 
     /**

@@ -1,7 +1,5 @@
 package io.github.vfio4j.trace;
 
-import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
-
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.trace.Call.Buffer;
@@ -10,7 +8,6 @@ import io.github.vfio4j.trace.Call.Line;
 import io.github.vfio4j.trace.Call.Place;
 import io.github.vfio4j.trace.Call.Pointee;
 import io.github.vfio4j.trace.Call.Value;
-import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import java.io.IOException;
 import java.io.Writer;
 import java.lang.foreign.Arena;
@@ -216,9 +213,7 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
 
         /** Memory to be mapped for DMA is large, and what is not mapped of it does not matter. */
         private long used(long available) {
-            boolean mapping = request == VFIO_IOMMU_MAP_DMA() && kind == FileKind.CONTAINER
-                    && before.byteSize() >= vfio_iommu_type1_dma_map.sizeof();
-            long wanted = mapping ? before.get(LONG, vfio_iommu_type1_dma_map.size$offset()) : available;
+            long wanted = Requests.mappedSize(kind, request, before).orElse(available);
             return Long.compareUnsigned(wanted, available) < 0 ? wanted : available;
         }
 

@@ -1,5 +1,6 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_DETACH_IOMMUFD_PT;
@@ -16,6 +17,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IRQ_SET_DATA_EVENTFD;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.Mman;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -23,9 +25,11 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
 import java.util.stream.IntStream;
@@ -45,11 +49,12 @@ final class DifferentialBackend implements IoctlBackend {
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final int IOMMU_DESTROY = 0x3b80;
 
     private final IoctlBackend real;
     private final IoctlBackend emulated;
     private final Map<Integer, Integer> descriptors = new HashMap<>();
+    /** What /proc/self says is about this process, which is none of the emulated kernel's. */
+    private final Set<Integer> aboutThisProcess = new HashSet<>();
     private final List<String> divergences = new ArrayList<>();
     private long calls;
     private @Nullable Runnable afterReal;
@@ -103,12 +108,20 @@ final class DifferentialBackend implements IoctlBackend {
 
     @Override
     public synchronized int open(String path, int flags) {
+        if (path.startsWith("/proc/self/")) {
+            int fd = real.open(path, flags);
+            aboutThisProcess.add(fd);
+            return fd;
+        }
         return newDescriptor("open " + path, real.open(path, flags), emulated.open(path, flags));
     }
 
     @Override
     public synchronized int close(int fd) {
         int realResult = real.close(fd);
+        if (aboutThisProcess.remove(fd)) {
+            return realResult;
+        }
         compare("close", realResult, emulated.close(translate(fd)));
         descriptors.remove(fd);
         return realResult;
@@ -270,7 +283,7 @@ final class DifferentialBackend implements IoctlBackend {
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
         }
-        boolean isInformative = request >= IOMMU_DESTROY || request == VFIO_IOMMU_MAP_DMA()
+        boolean isInformative = request >= IOMMU_DESTROY() || request == VFIO_IOMMU_MAP_DMA()
                 || request == VFIO_IOMMU_UNMAP_DMA() || request == VFIO_DEVICE_BIND_IOMMUFD()
                 || request == VFIO_DEVICE_ATTACH_IOMMUFD_PT() || request == VFIO_DEVICE_DETACH_IOMMUFD_PT()
                 || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());
@@ -344,6 +357,9 @@ final class DifferentialBackend implements IoctlBackend {
 
     @Override
     public synchronized long read(int fd, MemorySegment buffer) {
+        if (aboutThisProcess.contains(fd)) {
+            return real.read(fd, buffer);
+        }
         return both("read", buffer, memory -> real.read(fd, memory), memory -> emulated.read(translate(fd), memory));
     }
 
@@ -364,10 +380,13 @@ final class DifferentialBackend implements IoctlBackend {
                 memory -> real.pwrite(fd, memory, offset), memory -> emulated.pwrite(translate(fd), memory, offset));
     }
 
-    /** Compares whether it is refused, and how. What is mapped is the real kernel's. */
+    /** Compares whether it is refused, and how. What is mapped is the real kernel's; memory without a file is nobody else's. */
     @Override
     public synchronized MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         MemorySegment mapping = real.mmap(arena, length, protection, flags, fd, offset);
+        if ((flags & Mman.MAP_ANONYMOUS) != 0) {
+            return mapping;
+        }
         MemorySegment twin = emulated.mmap(arena, length, protection, flags, translate(fd), offset);
         compare(() -> "mmap of " + length + " at " + Long.toHexString(offset), answer(mapping), answer(twin));
         return mapping;

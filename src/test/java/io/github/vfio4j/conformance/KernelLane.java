@@ -39,6 +39,9 @@ import picocli.CommandLine.Option;
 @Command(name = "kernel-lane")
 final class KernelLane implements Callable<Integer> {
 
+    /** Enough to come to everything; the guest's processor is an emulated one. */
+    private static final String CONFORMANCE_TRIES = "200";
+
     @Option(names = "--kernel", required = true, description = "the kernel's name in the lane, for example 6.12 or full-7.2")
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private String kernel;
@@ -126,6 +129,7 @@ final class KernelLane implements Callable<Integer> {
             }
         }
         runTests(machine);
+        runConformanceKit();
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());
         divergences.forEach(out::println);
@@ -200,12 +204,31 @@ final class KernelLane implements Callable<Integer> {
         return entries;
     }
 
+    /** The kit as the author of a driver runs it, on the real kernel alone. */
+    private void runConformanceKit() {
+        List<String> arguments = new ArrayList<>(List.of("--device", physicalFunction.toString(), "--device",
+                plainFunction.toString(), "--tries", CONFORMANCE_TRIES, "--seed", Long.toString(seed)));
+        if (mediatedDevices != null) {
+            mediatedDevices.names().forEach(name -> arguments.addAll(List.of("--device", name.toString())));
+        }
+        int exitCode = ConformanceRunner.commandLine(NativeBackend::create, Environment::ofThisMachine).setOut(out)
+                .setErr(out).execute(arguments.toArray(String[]::new));
+        if (exitCode != 0) {
+            failures.add("the conformance kit ended with exit code " + exitCode);
+        }
+    }
+
     private void runTests(RealMachine machine) {
         KernelLaneApiTest.runOn(machine);
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
-                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class))
-                .filters(EngineFilter.includeEngines("junit-jupiter")).build();
+                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneDmaTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
+                // A try opens a function that takes a tenth of a second to be reset.
+                .configurationParameter("jqwik.tries.default", "20")
+                .filters(EngineFilter.includeEngines("junit-jupiter", "jqwik")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
         var summary = listener.getSummary();

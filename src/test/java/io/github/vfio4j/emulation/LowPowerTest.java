@@ -378,4 +378,20 @@ class LowPowerTest {
         assertThat(answer(wakeup(program, device, eventfd))).isEqualTo("0");
         assertThat(program.readEventfd(eventfd)).isEqualTo("1");
     }
+
+    /** Descriptor 0 is one like any other: an eventfd if standard input was closed before it was made. */
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void anEventfdMayBeNumber0(KernelProfile kernel) {
+        Program program = Program.on(kernel);
+        int device = success(program.device(PLAIN));
+        assertThat(answer(wakeup(program, device, 0))).isEqualTo("EINVAL");
+        program.close(0);
+        assertThat(answer(wakeup(program, device, 0))).isEqualTo("EBADF");
+        assertThat(program.eventfd()).isZero();
+        assertThat(answer(wakeup(program, device, 0))).isEqualTo("0");
+        program.kernel().advance(PAUSE);
+        assertThat(answer(program.feature(device, ENTRY | SET, 8))).isEqualTo("0");
+        assertThat(program.readEventfd(0)).isEqualTo("1");
+    }
 }

@@ -7,6 +7,7 @@ import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.vfio4j.Errno;
@@ -530,5 +531,13 @@ class ModelMigrationTest {
                     .withMessageContaining("5 bytes of 4");
             assertThat(device.state()).isEqualTo(number('C'));
         }
+    }
+
+    /** Without it, pre-copy would be asked for something that nobody knows. */
+    @Test
+    void aDeviceWithPreCopyHasToSayHowMuchIsLeft() {
+        SaveStream silent = buffer -> 0;
+        assertThatExceptionOfType(UnsupportedOperationException.class).isThrownBy(silent::remaining)
+                .withMessageContaining("needs the method remaining()");
     }
 }

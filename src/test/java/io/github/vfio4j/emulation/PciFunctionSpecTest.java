@@ -3,7 +3,9 @@ package io.github.vfio4j.emulation;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.UUID;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -35,7 +37,20 @@ class PciFunctionSpecTest {
                 refused(function -> function.rom(1024), "at least 2048, not 1024"),
                 refused(function -> function.memoryBar(0, 4096).ioPortBar(0, 32), "two BARs 0"),
                 refused(function -> function.memoryBar(6, 4096), "the index is 0 to 5"),
-                refused(function -> function.memoryBar(0, 4095), "a power of two"));
+                refused(function -> function.memoryBar(0, 4095), "a power of two"),
+                refused(function -> function.memoryBar(-1, 4096), "the index is 0 to 5"),
+                refused(function -> function.memoryBar(0, 8), "at least 16"),
+                refused(function -> function.ioPortBar(0, 2), "at least 4"),
+                refused(function -> function.rom(6144), "at least 2048, not 6144"),
+                refused(function -> function.msi(Integer.MIN_VALUE), "not -2147483648"),
+                refused(function -> function.msix(1, -1), "the BAR is 0 to 5"),
+                refused(function -> function.group(-1), "a number from 0 on, not -1"),
+                refused(function -> function.sriov(0), "1 to 65535 virtual functions, not 0"),
+                refused(function -> function.sriov(65536), "not 65536"),
+                refused(function -> function.virtualFunctionsAt(0, 1), "at least 1 after the one before, not 0"),
+                refused(function -> function.virtualFunctionsAt(1, -2), "not -2"),
+                refused(function -> function.virtualFunction(-1, 1, "vfio-pci"), "numbers from 0 on, not -1"),
+                refused(function -> function.virtualFunction(0, -3, "vfio-pci"), "numbers from 0 on, not -3"));
     }
 
     @ParameterizedTest(name = "{1}")
@@ -50,5 +65,42 @@ class PciFunctionSpecTest {
         EmulatedKernel kernel = EmulatedKernel.builder(KernelProfile.LINUX_7_2)
                 .pciFunction(ADDRESS, function -> function.virtualFunctions(2, "vfio-pci").sriov(2)).build();
         assertThat(kernel.pciFunctions()).hasSize(3);
+    }
+
+    @Test
+    void whatJustAboutCanBeIsAccepted() {
+        EmulatedKernel kernel = EmulatedKernel.builder(KernelProfile.LINUX_7_2)
+                .pciFunction(ADDRESS,
+                        function -> function.group(0).sriov(1).virtualFunctionsAt(1, 1)
+                                .virtualFunction(0, 0, "vfio-pci").virtualFunctions(1, "vfio-pci").memoryBar(0, 32768)
+                                .msix(2048, 0).ioPortBar(5, 4).memoryBar(1, 16).rom(2048).msi(32))
+                .pciFunction("0000:02:00.0", function -> function.sriov(65535).msi(1).msix(1, 0).memoryBar(0, 16))
+                .iommuAddressBits(57).build();
+        assertThat(kernel.pciFunctions()).hasSize(3);
+        assertThat(EmulatedKernel.builder(KernelProfile.LINUX_7_2).iommuAddressBits(33).build().pciFunctions())
+                .isEmpty();
+    }
+
+    private static Arguments refusedMachine(UnaryOperator<EmulatedKernel.Builder> machine, String because) {
+        return Arguments.of(machine, because);
+    }
+
+    private static Stream<Arguments> impossibleMachines() {
+        UUID name = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
+        return Stream.of(refusedMachine(machine -> machine.mtty(name, 0), "1 port or 2, not 0"),
+                refusedMachine(machine -> machine.mtty(name, 3), "not 3"),
+                refusedMachine(machine -> machine.mtty(name, 1).mdpy(name), "two mediated devices " + name),
+                refusedMachine(machine -> machine.iommuAddressBits(32), "33 to 57 bits, not 32"),
+                refusedMachine(machine -> machine.iommuAddressBits(58), "not 58"),
+                refusedMachine(machine -> machine.cdxDevice("cdx-00:00", () -> enabled -> {
+                }), "use a profile without"));
+    }
+
+    @ParameterizedTest(name = "{1}")
+    @MethodSource("impossibleMachines")
+    void aMachineThatCannotBeIsRefused(UnaryOperator<EmulatedKernel.Builder> machine, String because) {
+        EmulatedKernel.Builder builder = EmulatedKernel.builder(KernelProfile.LINUX_7_2.withIommufd());
+        assertThatThrownBy(() -> machine.apply(builder)).isInstanceOf(IllegalArgumentException.class)
+                .hasMessageContaining(because);
     }
 }

@@ -715,4 +715,76 @@ class Type1Test {
         assertThatExceptionOfType(NotModelledException.class)
                 .isThrownBy(() -> run(v2(kernel), "map iova=fffffffffffff000"));
     }
+
+    // ---- limits of the emulation and of a caller's memory
+
+    @Test
+    void anAnswerThatDoesNotFitTheMemoryIsAFault() {
+        Setting setting = setting(KernelProfile.LINUX_5_7, "emulated");
+        byte[] argument = new byte[19];
+        argument[0] = 20;
+        assertThat(answer(setting.program.ioctlOn(setting.container, VFIO_IOMMU_GET_INFO(), argument)))
+                .isEqualTo("EFAULT");
+        argument[0] = 19;
+        assertThat(answer(setting.program.ioctlOn(setting.container, VFIO_IOMMU_GET_INFO(), argument))).isEqualTo("0");
+    }
+
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void whatIsTooLargeToBeTrackedIsNotAnswered(KernelProfile kernel) {
+        assertThatExceptionOfType(NotModelledException.class)
+                .isThrownBy(() -> run(setting(kernel, "emulated"), "map size=80000000000; dirty"))
+                .withMessageContaining("2^31-1 pages");
+        assertThat(run(setting(kernel, "emulated"), "map iova=0 size=1000000; dirty")).isEqualTo("0");
+    }
+
+    /** Between the last address of a program and the first of the kernel nobody knows what there is. */
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void aBitmapEndsBelowTheProgramsLastAddress(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        run(setting, "dirty");
+        assertThat(run(setting, "get iova=10000 size=4000 bitmap=7fffffffeff8")).isEqualTo("0");
+        assertThatExceptionOfType(NotModelledException.class)
+                .isThrownBy(() -> run(setting, "get iova=10000 size=4000 bitmap=7fffffffeff9"))
+                .withMessageContaining("a bitmap between");
+        assertThat(run(setting, "get iova=10000 size=4000 bitmap=7ffffffffffffff8")).isEqualTo("EINVAL");
+        assertThat(run(setting, "get iova=10000 size=4000 bitmap=8000000000000000")).isEqualTo("EINVAL");
+    }
+
+    /** The last word of a report that begins within one holds what has been shifted out of the word before. */
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void bitsAreCarriedFromWordToWord(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        bitmap.fill((byte) 0);
+        // 70 pages from the 60th on: to the 129th.
+        assertThat(run(setting, "map iova=4c000 size=10000; map iova=5c000 size=10000; map iova=6c000 size=10000;"
+                + "map iova=7c000 size=10000; map iova=8c000 size=6000; dirty; get iova=10000 size=90000 bytes=18"))
+                .isEqualTo("0");
+        assertThat(bitmap.get(JAVA_LONG, 0)).isEqualTo(0xfL << 60);
+        assertThat(bitmap.get(JAVA_LONG, 8)).isEqualTo(-1);
+        assertThat(bitmap.get(JAVA_LONG, 16)).isEqualTo(0b11);
+        assertThat(bitmap.get(JAVA_LONG, 24)).isZero();
+    }
+
+    @ParameterizedTest
+    @MethodSource(KERNELS_SINCE_6_1)
+    void anUnmappingWithABitmapNeedsRoomForIt(KernelProfile kernel) {
+        Setting setting = v2(kernel);
+        run(setting, "dirty");
+        assertThat(run(setting, "map iova=10000; unmap flags=1 iova=10000 argsz=18")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=2f")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=2f mapped=2f")).isEqualTo("EINVAL");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=30 mapped=2f")).isEqualTo("EFAULT");
+        assertThat(run(setting, "unmap flags=1 iova=10000 argsz=30")).isEqualTo("0 1000");
+    }
+
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void theLastPageThereIsIsNotUnmappedEither(KernelProfile kernel) {
+        assertThatExceptionOfType(NotModelledException.class)
+                .isThrownBy(() -> run(v2(kernel), "unmap iova=fffffffffffff000"));
+        assertThat(run(v2(kernel), "unmap iova=ffffffffffffe000")).isEqualTo("0 0");
+    }
 }

@@ -37,7 +37,7 @@ class DirtyBitmapTest {
     }
 
     /** Runs of pages, some of them long, against the same runs found bit by bit. */
-    @Property(tries = 500)
+    @Property
     void theRangesAreTheRunsOfBits(@ForAll @IntRange(min = 1, max = 1500) int pages,
             @ForAll @Size(max = 12) Set<@IntRange(max = 1499) Integer> begins,
             @ForAll @IntRange(min = 1, max = 200) int run) {
@@ -123,5 +123,24 @@ class DirtyBitmapTest {
         assertThat(middle.overlaps(new IovaRange(0, Long.MIN_VALUE + 1))).isTrue();
         assertThat(middle.overlaps(new IovaRange(Long.MIN_VALUE + 0xfff, 1))).isTrue();
         assertThat(middle.overlaps(new IovaRange(Long.MIN_VALUE + 0x1000, 1))).isFalse();
+    }
+
+    @Test
+    void aBitBehindTheLastPageIsNobodys() {
+        try (Arena arena = Arena.ofConfined()) {
+            DirtyBitmap bitmap = DirtyBitmap.allocate(new IovaRange(0x1000, 4 * 65536), 65536, arena);
+            set(bitmap, 4);
+            assertThat(dirty(bitmap)).isEmpty();
+            bitmap.segment().fill((byte) 0xff);
+            assertThat(dirty(bitmap)).containsExactly(new IovaRange(0x1000, 4 * 65536));
+        }
+    }
+
+    @Test
+    void itsTextIsTheRangeAndThePageSize() {
+        try (Arena arena = Arena.ofConfined()) {
+            assertThat(DirtyBitmap.allocate(new IovaRange(0x10000, 0x20000), 65536, arena))
+                    .hasToString("DirtyBitmap[0x10000-0x2ffff, pages of 65536 bytes]");
+        }
     }
 }

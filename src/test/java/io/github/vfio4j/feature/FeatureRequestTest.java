@@ -21,6 +21,7 @@ import io.github.vfio4j.emulation.KernelProfile;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SegmentAllocator;
+import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -332,5 +333,26 @@ class FeatureRequestTest {
             assertThatExceptionOfType(VfioException.class).isThrownBy(() -> device.execute(get))
                     .withMessageContaining("EINVAL (invalid argument). The device does not have this operation");
         }
+    }
+
+    @Test
+    void theLargestRequestIsWhatArgszCanSay() {
+        long largest = Integer.MAX_VALUE - 8L;
+        FeatureRequest.Builder builder = FeatureRequest.of(FeatureId.DMA_BUF).get().payloadSize(largest);
+        List<Long> asked = new ArrayList<>();
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.allocate((size, alignment) -> {
+            asked.add(size);
+            throw new IllegalArgumentException("no room");
+        }));
+        assertThat(asked).containsExactly(largest + 8);
+        assertThatIllegalArgumentException().isThrownBy(() -> builder.payloadSize(largest + 1));
+    }
+
+    @Test
+    void whatItPointsToIsItsOwnList() {
+        MemorySegment ranges = arena.allocate(16, 8);
+        FeatureRequest request = FeatureRequest.of(FeatureId.DMA_LOGGING_START).set().allocate(arena).pointees(ranges);
+        request.pointees()[0] = MemorySegment.NULL;
+        assertThat(request.pointees()).containsExactly(ranges);
     }
 }

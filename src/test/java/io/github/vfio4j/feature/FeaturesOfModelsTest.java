@@ -14,12 +14,19 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DeviceFailure;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.device.DmaLoggingModel;
+import io.github.vfio4j.emulation.device.MigrationModel;
+import io.github.vfio4j.emulation.device.ResumeStream;
+import io.github.vfio4j.emulation.device.SaveStream;
+import java.io.IOException;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /** Features that no sample device has, on modelled ones. */
@@ -114,6 +121,72 @@ class FeaturesOfModelsTest {
             busMaster.clear();
             assertThat(calls).containsExactly(false, true, false);
             assertThat(device.migration()).isEmpty();
+        }
+    }
+
+    /** A device in pre-copy that has just begun anew with its initial bytes. */
+    private static final class RestartedDevice implements DeviceModel, MigrationModel, SaveStream {
+
+        @Override
+        public MigrationModel migration() {
+            return this;
+        }
+
+        @Override
+        public boolean hasPreCopy() {
+            return true;
+        }
+
+        @Override
+        public SaveStream save() {
+            return this;
+        }
+
+        @Override
+        public ResumeStream resume() throws DeviceFailure {
+            throw new DeviceFailure(Errno.EIO);
+        }
+
+        @Override
+        public long stopCopySize() {
+            return 1L << 33;
+        }
+
+        @Override
+        public long read(MemorySegment buffer) {
+            return 0;
+        }
+
+        @Override
+        public Remaining remaining() {
+            return new Remaining(1L << 32, 5, true);
+        }
+
+        @Override
+        public void close() {
+            // Both the device and its stream may end at any time.
+        }
+    }
+
+    @ParameterizedTest
+    @CsvSource({"6.1, false, false", "6.12, true, false", "7.2, true, true"})
+    void whatAKernelTellsOfAMigrationDependsOnItsVersion(String kernel, boolean tellsSize, boolean secondVersion)
+            throws IOException {
+        var process = EmulatedKernel.builder(KernelProfile.of(kernel)).mediatedDevice(NAME, RestartedDevice::new)
+                .build().newProcess();
+        try (VfioContainer container = Vfio.using(process).openContainer();
+                VfioDevice device = container.openMediatedDevice(NAME)) {
+            MigrationFeature migration = device.migration().orElseThrow();
+            assertThat(migration.dataSize()).isEqualTo(tellsSize ? OptionalLong.of(1L << 33) : OptionalLong.empty());
+            if (kernel.equals("6.1")) {
+                assertThat(migration.optInToPrecopyInfoV2()).isFalse();
+                return; // Linux 6.1 has no pre-copy
+            }
+            try (MigrationData data = migration.setState(MigrationState.PRE_COPY).orElseThrow()) {
+                assertThat(data.precopyInfo()).isEqualTo(new PrecopyInfo(1L << 32, 5, false));
+                assertThat(migration.optInToPrecopyInfoV2()).isEqualTo(secondVersion);
+                assertThat(data.precopyInfo()).isEqualTo(new PrecopyInfo(1L << 32, 5, secondVersion));
+            }
         }
     }
 }

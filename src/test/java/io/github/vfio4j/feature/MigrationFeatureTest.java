@@ -366,4 +366,63 @@ class MigrationFeatureTest {
             assertThat(mtty.busMaster()).isEmpty();
         }
     }
+
+    @Test
+    void aDataDescriptorMayHaveAnyNumber() throws IOException {
+        var process = EmulatedKernel.builder(KernelProfile.LINUX_7_2).mtty(MttyMachine.NAME, 1).build().newProcess();
+        try (VfioContainer container = Vfio.using(process).openContainer();
+                VfioDevice device = container.openMediatedDevice(MttyMachine.NAME)) {
+            assertThat(process.close(0)).as("standard input").isZero();
+            try (MigrationData data = device.migration().orElseThrow().setState(STOP_COPY).orElseThrow()) {
+                assertThat(data.isOpen()).isTrue();
+                assertThat(data.read(ByteBuffer.allocate(100))).isEqualTo(60);
+            }
+        }
+    }
+
+    @Test
+    void aReadAndAWriteTellHowMuchTheyMoved() throws IOException {
+        Front[] front = new Front[1];
+        try (MttyMachine machine = new MttyMachine(KernelProfile.LINUX_7_2, 1,
+                process -> front[0] = new Front(process, 7))) {
+            MigrationFeature migration = machine.device().migration().orElseThrow();
+            try (MigrationData saving = migration.setState(STOP_COPY).orElseThrow()) {
+                ByteBuffer target = ByteBuffer.allocate(100).position(1);
+                assertThat(saving.read(target)).isEqualTo(60);
+                assertThat(target.position()).isEqualTo(61);
+            }
+            try (MigrationData restoring = migration.setState(RESUMING).orElseThrow()) {
+                front[0].reads.add(0);
+                assertThat(restoring.write(ByteBuffer.allocate(24))).as("the device took nothing").isZero();
+            }
+        }
+    }
+
+    @Test
+    void aStateThatIsNotKnownIsNoState() throws VfioException {
+        try (MttyMachine machine = new MttyMachine(KernelProfile.LINUX_7_2, 1,
+                process -> new ForwardingBackend(process) {
+                    @Override
+                    public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                        int result = super.ioctl(fd, request, argument, pointees);
+                        if (request == vfio_h.VFIO_DEVICE_FEATURE()
+                                && argument.get(ValueLayout.JAVA_INT, 4) == (2 | 1 << 16)) {
+                            argument.set(ValueLayout.JAVA_INT, 8, 8);
+                        }
+                        return result;
+                    }
+                })) {
+            MigrationFeature migration = machine.device().migration().orElseThrow();
+            assertThatExceptionOfType(VfioException.class).isThrownBy(migration::state)
+                    .withMessageContaining("GET MIG_DEVICE_STATE").withMessageContaining("state 8");
+        }
+    }
+
+    @Test
+    void itsTextIsWhoseItIsAndItsStates() throws VfioException {
+        try (MttyMachine machine = new MttyMachine(KernelProfile.LINUX_7_2, 1)) {
+            assertThat(machine.device().migration().orElseThrow()).hasToString("migration of device " + MttyMachine.NAME
+                    + " [STOP, RUNNING, STOP_COPY, RESUMING, RUNNING_P2P, PRE_COPY, PRE_COPY_P2P]");
+        }
+    }
 }

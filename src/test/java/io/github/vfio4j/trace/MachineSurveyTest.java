@@ -1,11 +1,13 @@
 package io.github.vfio4j.trace;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -74,7 +76,10 @@ class MachineSurveyTest {
                 .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
                         "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}",
                         "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0,\"tableOffset\":8192},\"express\":true",
-                        "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false")
+                        "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false",
+                        "\"sriov\":{\"totalVfs\":2,\"numVfs\":1,\"offset\":3,\"stride\":2}",
+                        "\"name\":\"0000:01:00.3\",\"group\":5,\"driver\":\"vfio-pci\",\"virtualFunctionOf\":\"0000:01:00.0\"}",
+                        "\"name\":\"0000:02:00.0\",\"group\":6,\"driver\":null")
                 .doesNotContain("GVT", "0000:00:00.0");
         EmulatedKernel kernel = environment.boot();
         assertThat(kernel.pciFunctions()).containsExactlyElementsOf(
@@ -83,6 +88,55 @@ class MachineSurveyTest {
             assertThat(kernel.newProcess().open("/dev/vfio/" + group, Fcntl.O_RDWR)).as("group " + group).isEqualTo(3);
         }
         assertThat(kernel.newProcess().open("/dev/vfio/6", Fcntl.O_RDWR)).isEqualTo(-2);
+    }
+
+    /** Bits of the Intel IOMMU's capability register, an expansion ROM, MSI, and the device's own file. */
+    @Test
+    void whatOnlySomeMachinesHaveIsDescribedToo() throws IOException {
+        Path iommu = Files.createDirectories(root.resolve("sys/class/iommu/dmar0/intel-iommu"));
+        Files.writeString(iommu.resolve("cap"), "d2008c222f0686\n");
+        Files.createDirectories(root.resolve("dev/vfio/devices"));
+        Files.createFile(root.resolve("dev/iommu"));
+        Path function = device("pci", "0000:01:00.0", 4);
+        link(function, "driver", root.resolve("drivers/vfio-pci"));
+        Files.writeString(function.resolve("resource"),
+                NO_BAR.repeat(6) + "0x00000000fe000000 0x00000000fe00ffff 0x0000000000046200\n");
+        byte[] config = new byte[64 + 8];
+        // An MSI capability of 8 vectors, the last thing in sight.
+        ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x40)
+                .putInt(0x40, 0x0006_5005);
+        Path other = device("pci", "0000:02:00.0", 5);
+        Files.writeString(other.resolve("resource"),
+                NO_BAR.repeat(4) + "0x00000000fd000000 0x00000000fd000fff 0x0000000000040200\n" + NO_BAR.repeat(2));
+        byte[] otherConfig = new byte[256];
+        // MSI-X of 3 vectors in BAR 4.
+        ByteBuffer.wrap(otherConfig).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x10).put(0x34, (byte) 0x50)
+                .putInt(0x50, 0x0002_0011).putInt(0x54, 4);
+        Files.write(other.resolve("config"), otherConfig);
+        Path plain = device("pci", "0000:03:00.0", 6);
+        Files.writeString(plain.resolve("resource"), NO_BAR.repeat(7));
+        // Where the status says that there are no capabilities, what stands in their place means nothing.
+        ByteBuffer.wrap(otherConfig).order(ByteOrder.LITTLE_ENDIAN).putShort(6, (short) 0x20).putInt(0x50, 0x10);
+        Files.write(plain.resolve("config"), otherConfig);
+        Files.write(function.resolve("config"), config);
+        Files.createDirectories(function.resolve("vfio-dev/vfio0"));
+        Path mdpy = device("mdev", "83b8f4f2-509f-382f-3c1e-e6bfe0fa1003", 11);
+        link(mdpy, "mdev_type", root.resolve("types/mdpy-vga"));
+        Files.createDirectories(mdpy.resolve("vfio-dev"));
+
+        assertThat(MachineSurvey.of(root, "7.2.13").toString())
+                .contains("\"options\":{\"iommufd\":true,\"iommufdDriver\":true,\"cdev\":true},\"iommuAddressBits\":48",
+                        "\"rom\":65536", "\"msi\":8", "\"cdev\":\"/dev/vfio/devices/vfio0\"",
+                        "{\"kind\":\"mdpy\",\"name\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003\",\"group\":11}",
+                        "\"msix\":{\"vectors\":3,\"tableBar\":4},\"express\":false}")
+                .doesNotContain("sriov", "\"express\":true");
+    }
+
+    @Test
+    void aMachineThatCannotBeReadIsNoMachineWithoutDevices() throws IOException {
+        device("pci", "0000:01:00.0", 4);
+        assertThatExceptionOfType(UncheckedIOException.class).isThrownBy(() -> MachineSurvey.of(root, "7.2"))
+                .withMessageContaining("cannot be told");
     }
 
     /** The profile is the newest that is not newer. */

@@ -3,6 +3,7 @@ package io.github.vfio4j.trace;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
+import io.github.vfio4j.ForwardingBackend;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
@@ -309,5 +310,111 @@ class RecordingBackendTest {
         backend.close();
         assertThat(backend.open("/dev/vfio/vfio", Fcntl.O_RDWR)).isEqualTo(3);
         assertThat(lines()).isEmpty();
+    }
+
+    @Test
+    void theEventfdsOfInterruptsHaveNames() throws IOException {
+        int device = open(4, "0000:01:00.0");
+        int eventfd = backend.eventfd(0, 0);
+        MemorySegment set = bytes("18000000" + "24000000" + "00000000" + "00000000" + "01000000" + "00000000");
+        set.set(ValueLayout.JAVA_INT_UNALIGNED, 20, eventfd);
+        assertThat(backend.ioctl(device, 0x3b6e, set)).isZero();
+        assertThat(lastLine()).isEqualTo("{'op':'ioctl','fd':'device0','request':'0x3b6e','arg':"
+                + "'180000002400000000000000000000000100000000000000','fds':[{'offset':20,'name':'eventfd0'}],'result':0}");
+        assertReplaysAlike();
+    }
+
+    /** Of memory that is mapped for DMA, the part that is mapped is written down. */
+    @Test
+    void memoryForDmaIsWrittenDownAsFarAsItIsMapped() throws IOException {
+        open(4, "0000:01:00.0");
+        MemorySegment memory = arena.allocate(3 * 4096, 4096);
+        MemorySegment map = bytes("2000000003000000" + "0000000000000000" + "0000010000000000" + "0010000000000000");
+        map.set(ValueLayout.JAVA_LONG_UNALIGNED, 8, memory.address() + 4096);
+        assertThat(backend.ioctl(3, 0x3b71, map, memory)).isZero();
+        assertThat(lastLine()).endsWith(",'pointees':[{'offset':8,'in':'" + "00".repeat(4096) + "'}],'result':0}");
+        map.set(ValueLayout.JAVA_LONG_UNALIGNED, 8, memory.address() + memory.byteSize());
+        backend.ioctl(3, 0x3b71, map, memory);
+        assertThat(lastLine()).as("behind the memory").doesNotContain("pointees");
+        map.set(ValueLayout.JAVA_LONG_UNALIGNED, 24, 1L << 40);
+        map.set(ValueLayout.JAVA_LONG_UNALIGNED, 8, memory.address() + 2 * 4096);
+        backend.ioctl(3, 0x3b71, map, memory);
+        assertThat(lastLine()).as("as much as there is").contains("'in':'" + "00".repeat(4096) + "'}");
+    }
+
+    /** Answers every call with what the test says; nothing of the sort has a place in a transcript. */
+    @Test
+    void whatHasNoPlaceInTheFormatIsHandedOn() throws IOException {
+        List<String> calls = new ArrayList<>();
+        IoctlBackend process = kernel.newProcess();
+        MemorySegment mapping = arena.allocate(8);
+        StringWriter text = new StringWriter();
+        try (RecordingBackend recording = new RecordingBackend(new ForwardingBackend(process) {
+            @Override
+            public MemorySegment mmap(Arena life, long length, int protection, int flags, int fd, long offset) {
+                calls.add("mmap " + length + " " + protection + " " + flags + " " + fd + " " + offset);
+                return mapping;
+            }
+
+            @Override
+            public int poll(int[] fds, short[] events, int timeoutMillis) {
+                calls.add("poll " + fds.length + " " + timeoutMillis);
+                return -22;
+            }
+
+            @Override
+            public String toString() {
+                return "the backend behind it";
+            }
+        }, Environment.parse(ENVIRONMENT), text)) {
+            assertThat(recording.mmap(arena, 4096, 3, 1, 7, 8192)).isSameAs(mapping);
+            assertThat(recording.poll(new int[2], new short[2], 5)).isEqualTo(-22);
+            assertThat(recording).hasToString("the backend behind it");
+            assertThat(calls).containsExactly("mmap 4096 3 1 7 8192", "poll 2 5");
+        }
+        assertThat(text.toString().lines()).hasSize(1);
+    }
+
+    @Test
+    void aRefusedEventfdHasNoName() {
+        assertThat(backend.eventfd(0, -1)).isEqualTo(-22);
+        assertThat(lastLine()).isEqualTo("{'op':'eventfd','value':0,'flags':-1,'result':-22}");
+        assertThat(backend.open("/dev/vfio/99", Fcntl.O_RDWR)).isEqualTo(-2);
+        assertThat(lastLine()).isEqualTo("{'op':'open','path':'/dev/vfio/99','flags':2,'result':-2}");
+    }
+
+    @Test
+    void aPauseThatAKernelMightNoticeIsWrittenDown() {
+        kernel.advance(Duration.ofNanos(100_000));
+        backend.close(99);
+        assertThat(lastLine()).isEqualTo("{'op':'close','fd':99,'result':-9,'pauseMillis':1}");
+        kernel.advance(Duration.ofNanos(99_999));
+        backend.close(99);
+        assertThat(lastLine()).isEqualTo("{'op':'close','fd':99,'result':-9}");
+        kernel.advance(Duration.ofNanos(1_000_001));
+        backend.close(99);
+        assertThat(lastLine()).endsWith("'pauseMillis':2}");
+    }
+
+    /** Number 0 is given out like any other, once it is free. */
+    @Test
+    void aDescriptorMayBeNumber0() throws IOException {
+        assertThat(backend.close(0)).isZero();
+        assertThat(backend.open("/dev/vfio/vfio", Fcntl.O_RDWR)).isZero();
+        assertThat(backend.ioctl(0, GET_API_VERSION, MemorySegment.NULL)).isZero();
+        assertThat(lines()).containsExactly("{'op':'close','fd':0,'result':0}",
+                "{'op':'open','as':'container0','path':'/dev/vfio/vfio','flags':2,'result':'fd'}",
+                "{'op':'ioctl','fd':'container0','request':'0x3b64','arg':null,'result':0}");
+        backend.close(0);
+        assertThat(backend.eventfd(7, 0)).isZero();
+        backend.write(0, bytes("0100000000000000"));
+        assertThat(lastLine()).startsWith("{'op':'write','fd':'eventfd0'");
+        assertReplaysAlike();
+    }
+
+    @Test
+    void aReadOfNothingHasNoData() {
+        assertThat(backend.read(1, arena.allocate(8))).isZero();
+        assertThat(lastLine()).isEqualTo("{'op':'read','fd':1,'length':8,'result':0}");
     }
 }

@@ -1,12 +1,17 @@
 package io.github.vfio4j.trace;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.tuple;
 
+import io.github.vfio4j.ForwardingBackend;
+import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -208,5 +213,123 @@ class ReplayerTest {
             assertThat(Replayer.on(process).replay(transcript).divergences())
                     .hasSize(profile.version().equals("7.2") ? 0 : 1);
         }
+    }
+
+    @Test
+    void theTextIsTheCount() throws IOException {
+        Replay replay = Replayer.replayEmulated(transcript("""
+                {'op':'close','fd':77,'result':0}
+                {'op':'close','fd':78,'result':-9}
+                """));
+        assertThat(replay).hasToString("2 calls, 1 divergences");
+    }
+
+    /** A process can be handed over as any backend; it is no less emulated for that, and a pause moves its clock. */
+    @Test
+    void anEmulatedBackendIsKnownAsOne() throws IOException {
+        Transcript transcript = transcript("{'op':'close','fd':-1,'pauseMillis':3600000,'result':-9}\n");
+        IoctlBackend process = transcript.environment().boot().newProcess();
+        assertThat(Replayer.on(process).replay(transcript).divergences()).isEmpty();
+    }
+
+    private static final String START = "2000000006000200001000000000000001000000000000000000000000000000";
+    private static final String RANGES = "'pointees':[{'offset':24,'in':'00000000000000000010000000000000'}]";
+
+    /** DMA_LOGGING_START writes its data back, pointer included: that stands where it was (semantics §B.4.1). */
+    @ParameterizedTest
+    @CsvSource(delimiter = '|', quoteCharacter = '`', textBlock = """
+            '' | 0
+            'out':'20000000060002000010000000000000010000000000000000000000ffffffff', | 0 with bytes 28-31 ffffffff
+            'out':'200000000600020000100000000000000100000000000000ffffffff00000000', | 0 with bytes 24-27 ffffffff
+            """)
+    void aPointerThatIsLeftStandingIsNotCompared(String out, String expected) throws IOException {
+        String line = "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'" + START + "'," + out.replace("''", "")
+                + RANGES + ",'result':0}\n";
+        if (expected.equals("0")) {
+            assertThat(replay(OPEN_MTTY + line)).isEmpty();
+        } else {
+            assertThat(onlyDivergence(OPEN_MTTY + line).expected()).isEqualTo(expected);
+        }
+    }
+
+    /** What stands in an argument, and is another afterwards, is told by its place. */
+    @Test
+    void aDescriptorOrPointerThatWasOverwrittenIsToldByItsPlace() throws IOException {
+        Transcript transcript = transcript(OPEN_MTTY + "{'op':'eventfd','as':'e','value':0,'flags':0,'result':'fd'}\n"
+                + "{'op':'ioctl','fd':'d','request':'0x3b74','arg':'" + "00".repeat(32)
+                + "','fds':[{'offset':24,'name':'e'}],'result':0}\n"
+                + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'" + START + "'," + RANGES + ",'result':0}\n");
+        IoctlBackend process = transcript.environment().boot().newProcess();
+        IoctlBackend overwriting = new ForwardingBackend(process) {
+            @Override
+            public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                if (request == 0x3b74) {
+                    argument.set(ValueLayout.JAVA_INT, 24, 77);
+                    return 0;
+                }
+                int result = super.ioctl(fd, request, argument, pointees);
+                if (pointees.length > 0) {
+                    argument.set(ValueLayout.JAVA_LONG, 24, 0x1234);
+                }
+                return result;
+            }
+        };
+        assertThat(Replayer.on(overwriting).replay(transcript).divergences())
+                .extracting(Divergence::expected, Divergence::actual)
+                .containsExactly(tuple("0 with at 24 descriptor e", "0 with at 24 77"),
+                        tuple("0 with at 24 the pointer", "0 with at 24 0x1234"));
+    }
+
+    @Test
+    void longBytesAreCutShort() throws IOException {
+        String divergence = onlyDivergence(
+                OPEN_MTTY + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'10000000020002000300000000000000',"
+                        + "'outFds':[{'offset':12,'name':'m'}],'result':0}\n"
+                        + "{'op':'read','fd':'m','length':60,'data':'" + "aa".repeat(60) + "','result':60}\n")
+                .expected();
+        assertThat(divergence).isEqualTo("60 with bytes 0-59 " + "aa".repeat(32) + "…");
+    }
+
+    @Test
+    void whatPointersLeadToIsCompared() throws IOException {
+        Divergence divergence = onlyDivergence(OPEN_MTTY + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'" + START
+                + "','pointees':[{'offset':24,'in':'00000000000000000010000000000000',"
+                + "'out':'0100000000000000001000000000ff00'}],'result':0}\n");
+        assertThat(divergence.expected())
+                .isEqualTo("0 with behind the pointer at 24 byte 0 01, behind the pointer at 24 byte 14 ff");
+        assertThat(divergence.actual())
+                .isEqualTo("0 with behind the pointer at 24 byte 0 00, behind the pointer at 24 byte 14 00");
+    }
+
+    @Test
+    void aTokenBehindAPointerIsNotTold() throws IOException {
+        String token = "00112233445566778899aabbccddeeff";
+        Divergence divergence = onlyDivergence(OPEN_PF + "{'op':'ioctl','fd':'d','request':'0x3b76','arg':'"
+                + "180000000100000000000000000000000000000000000000','pointees':[{'offset':16,'in':'" + token
+                + "','out':'" + token.replace('0', '1') + "'}],'result':-25}\n");
+        assertThat(divergence.toString()).contains("behind the pointer at 16").doesNotContain("0011", "2233", "aabb");
+    }
+
+    /** A name stands for its descriptor as long as that is open; then for none, whoever has the number. */
+    @Test
+    void aClosedDescriptorsNumberIsNoLongerItsName() throws IOException {
+        assertThat(replay("""
+                {'op':'eventfd','as':'a','value':1,'flags':2048,'result':'fd'}
+                {'op':'close','fd':'a','result':0}
+                {'op':'eventfd','as':'b','value':2,'flags':2048,'result':'fd'}
+                {'op':'read','fd':'a','length':8,'result':-9}
+                {'op':'close','fd':'a','result':-9}
+                {'op':'read','fd':'b','length':8,'data':'0200000000000000','result':8}
+                """)).isEmpty();
+    }
+
+    @Test
+    void thirtyTwoBytesAreShownInFull() throws IOException {
+        String divergence = onlyDivergence(
+                OPEN_MTTY + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'10000000020002000300000000000000',"
+                        + "'outFds':[{'offset':12,'name':'m'}],'result':0}\n"
+                        + "{'op':'read','fd':'m','length':32,'data':'" + "aa".repeat(32) + "','result':32}\n")
+                .expected();
+        assertThat(divergence).isEqualTo("32 with bytes 0-31 " + "aa".repeat(32));
     }
 }

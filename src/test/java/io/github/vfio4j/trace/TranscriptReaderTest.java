@@ -60,6 +60,7 @@ class TranscriptReaderTest {
             {'op':'close','fd':3,'result':0,^'arg':null}                                      | "arg" has no meaning for close
             {'op':'open','flags':2,'result':'fd'^}                                            | "path" is missing
             {'op':'open','path':^'dev/null','result':'fd'}                                    | absolute
+            {'op':'open','path':^'/dev/null\\u0000','result':'fd'}                              | no NUL
             {'op':'open','as':^'','path':'/dev/null','result':'fd'}                           | has letters
             {'op':'ioctl','fd':3,'arg':null,'result':0^}                                      | "request" is missing
             {'op':'ioctl','fd':3,'request':^15205,'arg':null,'result':0}                      | a text, and not a number

@@ -9,9 +9,6 @@ public final class DeviceFailure extends Exception {
 
     private static final long serialVersionUID = 1;
 
-    /** The largest that fits a system call's result. */
-    private static final int MAX_ERRNO = 4095;
-
     /** The number of the answer. */
     private final int errno;
     /** Whether it leaves the device in ERROR. */
@@ -21,9 +18,7 @@ public final class DeviceFailure extends Exception {
      * A call that fails, of a device that goes on as before.
      *
      * @param errno
-     *            the call's answer, 1‥4095
-     * @throws IllegalArgumentException
-     *             if no call can have that answer
+     *            the call's answer
      */
     public DeviceFailure(Errno errno) {
         this(errno, false);
@@ -32,9 +27,6 @@ public final class DeviceFailure extends Exception {
     private DeviceFailure(Errno errno, boolean fatal) {
         // An answer and not a defect: nobody looks at where it was thrown.
         super((fatal ? "fatal: " : "") + errno, null, false, false);
-        if (errno.code() < 1 || errno.code() > MAX_ERRNO) {
-            throw new IllegalArgumentException("No system call fails with " + errno.code() + "; take 1 to 4095");
-        }
         this.errno = errno.code();
         this.fatal = fatal;
     }
@@ -45,10 +37,8 @@ public final class DeviceFailure extends Exception {
      * or a new opening leads. Elsewhere it is a failure like any other.
      *
      * @param errno
-     *            the call's answer, 1‥4095
+     *            the call's answer
      * @return to be thrown
-     * @throws IllegalArgumentException
-     *             if no call can have that answer
      */
     public static DeviceFailure fatal(Errno errno) {
         return new DeviceFailure(errno, true);

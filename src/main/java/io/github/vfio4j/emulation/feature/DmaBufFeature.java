@@ -17,7 +17,6 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
     private static final int DATA_SIZE = 16;
     private static final int RANGE_SIZE = 16;
     private static final long RANGES = DATA + DATA_SIZE;
-    private static final int BAR_COUNT = 6;
     private static final long PAGE_MASK = 4095;
 
     /** The most that the kernel allocates in one piece. */
@@ -62,9 +61,7 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
     }
 
     private static @Nullable Bar bar(List<Bar> bars, int region) {
-        return Integer.compareUnsigned(region, BAR_COUNT) >= 0
-                ? null
-                : bars.stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
+        return bars.stream().filter(bar -> bar.index() == region).findFirst().orElse(null);
     }
 
     private static int checkLengths(MemorySegment argument, long ranges) {

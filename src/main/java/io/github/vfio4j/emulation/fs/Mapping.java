@@ -51,6 +51,16 @@ public record Mapping(long length, int protection, int flags, long offset) {
         return Math.ceilDiv(length, PAGE_SIZE) * PAGE_SIZE;
     }
 
+    /** Whether there is no file behind it. */
+    public boolean isAnonymous() {
+        return (flags & Mman.MAP_ANONYMOUS) != 0;
+    }
+
+    /** Whether it is to be of the huge pages that the machine has set aside. */
+    public boolean isHuge() {
+        return (flags & Mman.MAP_HUGETLB) != 0;
+    }
+
     /** Whether others see what is written. */
     public boolean isShared() {
         return (flags & Mman.MAP_SHARED) != 0;

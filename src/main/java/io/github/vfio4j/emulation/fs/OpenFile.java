@@ -118,18 +118,14 @@ public abstract class OpenFile {
         return writable ? doWrite(buffer) : -Errno.EBADF.code();
     }
 
-    /** pread(2): a negative offset, then no position, then the access mode. */
+    /** pread(2) at an offset that is not negative: no position first, then the access mode. */
     public final long pread(MemorySegment buffer, long offset) {
-        return offset < 0
-                ? -Errno.EINVAL.code()
-                : !isPositional() ? -Errno.ESPIPE.code() : readable ? doPread(buffer, offset) : -Errno.EBADF.code();
+        return !isPositional() ? -Errno.ESPIPE.code() : readable ? doPread(buffer, offset) : -Errno.EBADF.code();
     }
 
-    /** pwrite(2): a negative offset, then no position, then the access mode. */
+    /** pwrite(2), likewise. */
     public final long pwrite(MemorySegment buffer, long offset) {
-        return offset < 0
-                ? -Errno.EINVAL.code()
-                : !isPositional() ? -Errno.ESPIPE.code() : writable ? doPwrite(buffer, offset) : -Errno.EBADF.code();
+        return !isPositional() ? -Errno.ESPIPE.code() : writable ? doPwrite(buffer, offset) : -Errno.EBADF.code();
     }
 
     /**

@@ -1,7 +1,9 @@
 package io.github.vfio4j.emulation.vfio;
 
 import io.github.vfio4j.emulation.device.DeviceHost;
+import io.github.vfio4j.emulation.device.DmaFault;
 import io.github.vfio4j.emulation.feature.ModelledDevice;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -26,6 +28,28 @@ record PciHost(PciFunction function, @Nullable ModelledDevice model, PciIrqs irq
     @Override
     public boolean isBusMaster() {
         return function.hardware().isBusMaster();
+    }
+
+    @Override
+    public void dmaRead(long iova, MemorySegment target) throws DmaFault {
+        dma(iova).access(iova, target, false);
+    }
+
+    @Override
+    public void dmaWrite(long iova, MemorySegment source) throws DmaFault {
+        dma(iova).access(iova, source, true);
+    }
+
+    private DmaTarget dma(long iova) throws DmaFault {
+        if (!isBusMaster()) {
+            throw new DmaFault(iova, "the function may not act as bus master (PciConfigSpace.setBusMaster)");
+        }
+        CoreDevice device = function.vfioDevice();
+        DmaTarget target = device == null ? null : device.dmaTarget();
+        if (target == null) {
+            throw new DmaFault(iova, "the function is in no container and attached to no address space");
+        }
+        return target;
     }
 
     @Override
