@@ -182,7 +182,6 @@ public final class Vfio {
         if (fd < 0) {
             throw new IllegalArgumentException("A descriptor is 0 or more, not " + fd);
         }
-        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), device -> {
-        });
+        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), null);
     }
 }

@@ -9,6 +9,7 @@ import io.github.vfio4j.device.DeviceInfo;
 import io.github.vfio4j.device.DeviceInterrupts;
 import io.github.vfio4j.device.DeviceRegion;
 import io.github.vfio4j.device.DeviceViews;
+import io.github.vfio4j.device.HotResetInfo;
 import io.github.vfio4j.device.PciConfigSpace;
 import io.github.vfio4j.device.PciIrq;
 import io.github.vfio4j.feature.BusMasterFeature;
@@ -30,6 +31,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,17 +41,12 @@ import org.slf4j.LoggerFactory;
  */
 public final class VfioDevice implements FeatureTarget, AutoCloseable {
 
-    /** What follows the closing of a device. */
-    interface Afterwards {
-        void closed(VfioDevice device) throws VfioException;
-    }
-
     private static final Logger LOG = LoggerFactory.getLogger(VfioDevice.class);
 
     private static final String ASLEEP = "the device was put into low power; call LowPowerFeature.exit()";
 
     private final Descriptor descriptor;
-    private final Afterwards afterwards;
+    private final @Nullable VfioGroup group;
     private final DeviceViews views = new DeviceViews();
     private final OpenDevice handle;
     private final Map<PciIrq, DeviceInterrupts> interrupts = new EnumMap<>(PciIrq.class);
@@ -58,12 +55,12 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
     /**
      * A device on an open descriptor.
      *
-     * @param afterwards
-     *            closed after the device, as often as that is
+     * @param group
+     *            the group it was opened through, which is told when it is closed; null for none
      */
-    VfioDevice(Descriptor descriptor, Afterwards afterwards) {
+    VfioDevice(Descriptor descriptor, @Nullable VfioGroup group) {
         this.descriptor = descriptor;
-        this.afterwards = afterwards;
+        this.group = group;
         handle = new OpenDevice(descriptor, views);
     }
 
@@ -309,6 +306,46 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
     }
 
     /**
+     * What is reset with it by {@link #hotReset} ({@code VFIO_DEVICE_GET_PCI_HOT_RESET_INFO}).
+     *
+     * @return the functions on its slot or bus
+     * @throws VfioException
+     *             {@code ENODEV} if neither its slot nor its bus can be reset
+     */
+    public HotResetInfo hotResetInfo() throws VfioException {
+        return HotResetInfo.of(handle);
+    }
+
+    /**
+     * Resets the slot or bus of a PCI function with everything on it ({@code VFIO_DEVICE_PCI_HOT_RESET}): where a function
+     * can't be reset by itself, this is the way. The views of all devices that are named are closed first.
+     *
+     * @param others
+     *            the other devices that are reset with it, at least one of each IOMMU group; the group, if it was opened
+     *            through one, is shown to the kernel as evidence that they are the program's
+     * @throws VfioException
+     *             {@code EINVAL} if it reaches functions of other groups, or such as have another driver; {@code ENODEV} if
+     *             neither slot nor bus can be reset
+     */
+    public void hotReset(VfioDevice... others) throws VfioException {
+        List<VfioDevice> reached = new ArrayList<>(List.of(others));
+        reached.add(this);
+        new HotReset(this, reached).carryOut();
+    }
+
+    DeviceViews views() {
+        return views;
+    }
+
+    OpenDevice handle() {
+        return handle;
+    }
+
+    Optional<Descriptor> groupDescriptor() {
+        return Optional.ofNullable(group).map(VfioGroup::descriptor);
+    }
+
+    /**
      * Closes the device, once, with its views and interrupts; waits for calls under way. A group that was opened only for
      * it is closed too.
      *
@@ -317,7 +354,11 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      */
     @Override
     public void close() throws VfioException {
-        Closing.all(List.of(this::closeWithoutGroup, () -> afterwards.closed(this)));
+        Closing.all(List.of(this::closeWithoutGroup, () -> {
+            if (group != null) {
+                group.deviceClosed(this);
+            }
+        }));
     }
 
     /** The closing by what it was opened through. */

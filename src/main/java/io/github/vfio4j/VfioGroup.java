@@ -144,7 +144,7 @@ public final class VfioGroup implements AutoCloseable {
             }
             try {
                 int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + name, getDeviceFd(name, token), remedies);
-                VfioDevice device = new VfioDevice(new Descriptor(backend, fd, "device " + name), this::deviceClosed);
+                VfioDevice device = new VfioDevice(new Descriptor(backend, fd, "device " + name), this);
                 devices.add(device);
                 return device;
             } catch (VfioException | RuntimeException e) {
@@ -173,7 +173,11 @@ public final class VfioGroup implements AutoCloseable {
         }
     }
 
-    private void deviceClosed(VfioDevice device) throws VfioException {
+    Descriptor descriptor() {
+        return descriptor;
+    }
+
+    void deviceClosed(VfioDevice device) throws VfioException {
         synchronized (container) {
             devices.remove(device);
             closeIfUnused();

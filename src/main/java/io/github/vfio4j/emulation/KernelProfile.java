@@ -100,6 +100,7 @@ public final class KernelProfile implements Cloneable {
     private int expressCapabilityLength = 0x2c;
     private boolean designatedVendorSpecific;
     private int widestRegionAccess = 4;
+    private boolean hotResetDevicesFirst;
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
     public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7");
@@ -156,6 +157,7 @@ public final class KernelProfile implements Cloneable {
         kernel.mttyIrqs = Set.of(0, 1);
         kernel.mttyIrqsChecked = true;
         kernel.designatedVendorSpecific = true;
+        kernel.hotResetDevicesFirst = true;
     });
 
     /** Linux 7.2. */
@@ -710,6 +712,16 @@ public final class KernelProfile implements Cloneable {
      */
     public int widestRegionAccess() {
         return widestRegionAccess;
+    }
+
+    /**
+     * Whether VFIO_DEVICE_GET_PCI_HOT_RESET_INFO writes the devices before the rest, and VFIO_DEVICE_PCI_HOT_RESET without
+     * groups is refused before it is asked whether a reset is possible (Linux 6.5).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean hotResetDevicesFirst() {
+        return hotResetDevicesFirst;
     }
 
     /** The kernel's name, for example {@code Linux 6.12}. */

@@ -79,8 +79,8 @@ final class BarMemory {
     }
 
     synchronized void clear() {
-        if (memory != null) {
-            memory.fill((byte) 0);
+        if (memory != null || file != null) {
+            memory().fill((byte) 0);
         }
     }
 }

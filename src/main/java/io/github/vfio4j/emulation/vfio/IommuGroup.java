@@ -110,6 +110,16 @@ public final class IommuGroup {
         return true;
     }
 
+    /** Whether a device of the group is used through its own file. */
+    synchronized boolean hasCdevUsers() {
+        return cdevUsers > 0;
+    }
+
+    /** The group whose file that is; null for another file. */
+    static @Nullable IommuGroup ofFile(OpenFile file) {
+        return file instanceof GroupFile groupFile ? groupFile.group() : null;
+    }
+
     /** The opposite of {@link #addCdevUser}. */
     synchronized void removeCdevUser() {
         cdevUsers--;
@@ -402,6 +412,10 @@ public final class IommuGroup {
     }
 
     private final class GroupFile extends OpenFile {
+
+        private IommuGroup group() {
+            return IommuGroup.this;
+        }
 
         GroupFile(boolean readable, boolean writable) {
             super(readable, writable);

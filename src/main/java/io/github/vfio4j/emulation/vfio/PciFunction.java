@@ -108,6 +108,18 @@ public final class PciFunction implements GroupMember {
         return sriovCapability == 0 ? physicalFunction.device() : owner.read(sriovCapability + VF_DEVICE, 2);
     }
 
+    /** The functions on its bus, itself included. */
+    List<PciFunction> onSameBus() {
+        return bus.onBus(address.domain(), address.bus());
+    }
+
+    /** The bus is reset, and with it the function. */
+    void resetWithBus() {
+        if (vfioPci != null) {
+            vfioPci.resetWithBus();
+        }
+    }
+
     /** The device's side of the machine; null while no VFIO driver has the function. */
     public @Nullable DeviceHost host() {
         return vfioPci == null ? null : vfioPci.host();

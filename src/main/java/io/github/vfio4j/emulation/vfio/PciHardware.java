@@ -180,9 +180,19 @@ final class PciHardware {
 
     private synchronized void resetDevice() {
         if (traits.resettable()) {
-            memory.values().forEach(BarMemory::clear);
-            intxAsserted = false;
+            clear();
         }
+    }
+
+    private synchronized void clear() {
+        memory.values().forEach(BarMemory::clear);
+        intxAsserted = false;
+    }
+
+    /** A reset of the bus, which every function follows. */
+    synchronized void resetWithBus() {
+        setPowerState(0);
+        clear();
     }
 
     /** The memory in a BAR; null if it has none. */

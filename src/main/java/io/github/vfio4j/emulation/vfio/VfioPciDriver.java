@@ -30,6 +30,7 @@ final class VfioPciDriver implements Driver {
     private final PciRegions regions;
     private final PciInformation information;
     private final @Nullable ModelledDevice model;
+    private final PciHotReset hotReset;
     private final DeviceHost host;
     private volatile @Nullable VirtualConfig config;
 
@@ -48,6 +49,7 @@ final class VfioPciDriver implements Driver {
         this.model = model == null ? null : new ModelledDevice(profile, model);
         regions = new PciRegions(profile, function.hardware(), this.model, this::config, this::wake);
         information = new PciInformation(profile, function.traits(), regions, irqs);
+        hotReset = new PciHotReset(profile, function);
         host = new PciHost(function, this.model, irqs);
     }
 
@@ -135,9 +137,10 @@ final class VfioPciDriver implements Driver {
             case Requests.DEVICE_SET_IRQS ->
                 IrqSet.check(argument, irqs::count, set -> irqs.set(call.descriptors(), set));
             case Requests.DEVICE_RESET -> reset();
-            case Requests.DEVICE_GET_PCI_HOT_RESET_INFO, Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
-                throw new NotModelledException(
-                        "the device request 0x" + Integer.toHexString(request) + " (hot reset, writes by eventfd)");
+            case Requests.DEVICE_GET_PCI_HOT_RESET_INFO -> hotReset.information(argument);
+            case Requests.DEVICE_PCI_HOT_RESET -> hotReset.reset(call.descriptors(), argument);
+            case Requests.DEVICE_IOEVENTFD -> throw new NotModelledException(
+                    "the device request 0x" + Integer.toHexString(request) + " (writes by eventfd)");
             default -> -Errno.ENOTTY.code();
         };
     }
@@ -151,6 +154,14 @@ final class VfioPciDriver implements Driver {
             function.hardware().reset();
         }
         return error;
+    }
+
+    /** The bus is reset. A device that fails to follow can't keep the others from it. */
+    void resetWithBus() {
+        if (model != null) {
+            model.reset();
+        }
+        function.hardware().resetWithBus();
     }
 
     private VirtualConfig config() {
