@@ -160,12 +160,12 @@ final class DmaMisuses {
             }
         });
         attempt("access of memory that is freed", () -> {
+            MemorySegment memory;
             try (Arena arena = Arena.ofShared()) {
-                MemorySegment memory = OwnMemory.allocate(NativeBackend.create(), arena, OwnMemory.HUGE_PAGE, PAGE);
+                memory = OwnMemory.allocate(NativeBackend.create(), arena, OwnMemory.HUGE_PAGE, PAGE);
                 memory.set(JAVA_BYTE, OwnMemory.HUGE_PAGE - 1, (byte) 1);
-                arena.close();
-                return memory.get(JAVA_BYTE, 0);
             }
+            return memory.get(JAVA_BYTE, 0);
         });
     }
 }

@@ -25,7 +25,7 @@ class IovaAllocatorTest {
             new IovaRange(-12 * PAGE, 10 * PAGE));
 
     /** Something done to an allocator. */
-    private record Step(Kind kind, int size, int alignment, int which) {
+    record Step(Kind kind, int size, int alignment, int which) {
         enum Kind {
             FIND_AND_TAKE, TAKE, RELEASE
         }

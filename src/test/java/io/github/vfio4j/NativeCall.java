@@ -45,6 +45,7 @@ final class NativeCall {
     }
 
     /** Nothing may be thrown into a native caller: it would end the process. */
+    @SuppressWarnings("UnusedMethod") // by a handle
     private int compare(MemorySegment one, MemorySegment other) {
         if (!done) {
             done = true;
