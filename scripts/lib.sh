@@ -29,6 +29,25 @@ project_dir() {
     (cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 }
 
+# lock_checkout: waits until no other script builds in the checkout. The lock is on the directory, which no build replaces,
+# and is held until descriptor 9 is closed. Where there is no flock (macOS), starting two scripts at once before the first
+# build is done is not safe.
+lock_checkout() {
+    exec 9< "$(project_dir)"
+    if command -v flock > /dev/null && ! flock -w 1 9; then
+        note "waiting for another script, which is building"
+        flock 9
+    fi
+}
+
+# compile_tests ARGUMENT…: compiles the checkout with its tests; the arguments are more for Maven. Leaves target/classes,
+# target/test-classes and, in target/test.classpath, the jars that the tests need.
+compile_tests() {
+    need_command mvn maven
+    (cd "$(project_dir)" && mvn -q -B -Dstyle.color=never -DskipTests "$@" test-compile \
+        dependency:build-classpath -Dmdep.includeScope=test -Dmdep.outputFile=target/test.classpath)
+}
+
 # cache_dir [SUBDIRECTORY]: makes the directory and prints its path.
 cache_dir() {
     local dir="${XDG_CACHE_HOME:-$HOME/.cache}/vfio4j${1:+/$1}"
@@ -261,29 +280,33 @@ debian_unpack() {
     done
 }
 
-# pin KEY: prints a value of jextract-config/vfio-header.pin, which names the header the bindings are made from.
+# The headers that the bindings are made from, below a directory of headers.
+readonly VFIO4J_HEADERS=(linux/iommufd.h linux/vfio.h)
+
+# pin KEY: prints a value of jextract-config/headers.pin, which names the headers the bindings are made from.
 pin() {
     local value
-    value="$(sed -n "s/^$1 = //p" "$(project_dir)/jextract-config/vfio-header.pin")"
-    [[ -n "$value" ]] || die "jextract-config/vfio-header.pin has no line '$1 = …'"
+    value="$(sed -n "s|^$1 = ||p" "$(project_dir)/jextract-config/headers.pin")"
+    [[ -n "$value" ]] || die "jextract-config/headers.pin has no line '$1 = …'"
     printf '%s\n' "$value"
 }
 
-# pinned_header: prints the path of the pinned header in the cache. The pinned version of its package stays there after
-# the suite has moved on; where it never was, the current one takes its place, and is_pinned has to tell.
-pinned_header() {
-    local dir deb path
-    path="$(pin path)" || exit 1
+# pinned_include: prints the directory in the cache that has the pinned headers. The pinned version of their package
+# stays there after the suite has moved on; where it never was, the current one takes its place, and is_pinned has to
+# tell.
+pinned_include() {
+    local dir deb include
+    include="$(pin include)" || exit 1
     dir="$(cache_dir unpacked)/$(pin package)_$(pin version)_all"
-    if [[ ! -r "$dir/$path" ]]; then
+    if [[ ! -r "$dir/$include/${VFIO4J_HEADERS[0]}" ]]; then
         deb="$(debian_fetch "$(pin suite)" "$(pin package)")" || exit 1
         dir="$(debian_unpack "$deb")" || exit 1
     fi
-    printf '%s\n' "$dir/$path"
+    printf '%s\n' "$dir/$include"
 }
 
 # header_includes DIRECTORY: prints, a line each, the arguments that make a compiler find the headers below DIRECTORY
-# (one that has linux/ in it) before the machine's own. linux/types.h and linux/ioctl.h, which vfio.h needs, lead into
+# (one that has linux/ in it) before the machine's own. linux/types.h and linux/ioctl.h, which both need, lead into
 # asm/, which Debian keeps in a directory for each architecture.
 header_includes() {
     printf '%s\n' -I "$1"
@@ -303,7 +326,23 @@ multiarch_name() {
     printf '%s-linux-gnu\n' "$machine"
 }
 
-# is_pinned FILE: whether FILE is the pinned header.
+# is_pinned DIRECTORY: whether the headers below DIRECTORY are the pinned ones.
 is_pinned() {
-    [[ "$(sha256sum < "$1" | cut -d ' ' -f 1)" == "$(pin sha256)" ]]
+    local header
+    for header in "${VFIO4J_HEADERS[@]}"; do
+        [[ "$(sha256_of "$1/$header")" == "$(pin "sha256 of $header")" ]] || return 1
+    done
+}
+
+# sha256_of FILE: prints its SHA-256.
+sha256_of() {
+    sha256sum < "$1" | cut -d ' ' -f 1
+}
+
+# check_headers DIRECTORY: makes sure that the headers are below DIRECTORY.
+check_headers() {
+    local header
+    for header in "${VFIO4J_HEADERS[@]}"; do
+        [[ -r "$1/$header" ]] || die "cannot read $1/$header"
+    done
 }

@@ -6,6 +6,7 @@ module io.github.vfio4j {
     requires static com.fasterxml.jackson.core;
 
     exports io.github.vfio4j;
+    exports io.github.vfio4j.device;
     exports io.github.vfio4j.feature;
     exports io.github.vfio4j.migration;
     exports io.github.vfio4j.backend;

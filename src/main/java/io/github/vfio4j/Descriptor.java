@@ -1,7 +1,9 @@
 package io.github.vfio4j;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.Mman;
 import io.github.vfio4j.feature.OwnedDescriptor;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -99,6 +101,41 @@ final class Descriptor implements OwnedDescriptor {
         }
     }
 
+    /** A read at a place of the file. */
+    long pread(MemorySegment target, long offset) {
+        enter();
+        try {
+            return backend.pread(fd, target, offset);
+        } finally {
+            leave();
+        }
+    }
+
+    /** A write at a place of the file. */
+    long pwrite(MemorySegment source, long offset) {
+        enter();
+        try {
+            return backend.pwrite(fd, source, offset);
+        } finally {
+            leave();
+        }
+    }
+
+    /** Maps a part of the file for as long as the arena lives, which may be longer than the descriptor does. */
+    MemorySegment mmap(Arena arena, long length, int protection, long offset) {
+        enter();
+        try {
+            return backend.mmap(arena, length, protection, Mman.MAP_SHARED, fd, offset);
+        } finally {
+            leave();
+        }
+    }
+
+    /** The kernel the descriptor belongs to. */
+    IoctlBackend backend() {
+        return backend;
+    }
+
     @Override
     public <T> T lend(Use<T> use) throws VfioException {
         enter();
@@ -144,10 +181,24 @@ final class Descriptor implements OwnedDescriptor {
      */
     @Override
     public void close() throws VfioException {
+        close(() -> {
+        });
+    }
+
+    /**
+     * The same for a descriptor whose calls may take as long as they like.
+     *
+     * @param wake
+     *            ends the calls under way; called when no further ones begin
+     */
+    void close(Runnable wake) throws VfioException {
         boolean first = ((int) STATE.getAndBitwiseOr(this, CLOSED) & CLOSED) == 0;
         if (!first) {
             await(() -> gone);
             return;
+        }
+        if (state != CLOSED) {
+            wake.run();
         }
         await(() -> state == CLOSED);
         try {

@@ -4,7 +4,9 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.UUID;
+import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -13,12 +15,15 @@ import org.jspecify.annotations.Nullable;
  */
 final class Diagnosis {
 
-    private static final String VFIO_PCI = "vfio-pci";
+    static final String VFIO_PCI = "vfio-pci";
     private static final String NO_FUNCTION = "There is no PCI function at this address; 'lspci -D' lists those there"
             + " are";
 
     private static final String NO_MEDIATED_DEVICE = "There is no mediated device of this name with a driver; 'ls"
             + " /sys/bus/mdev/devices' lists those there are, and writing a UUID to its type's 'create' makes one";
+
+    private static final String NO_TOKEN_TAKEN = "The function takes no VF token: it is no SR-IOV function with its physical"
+            + " function on vfio-pci. Open it without one";
 
     private Diagnosis() {
     }
@@ -111,21 +116,120 @@ final class Diagnosis {
     /** VFIO_GROUP_GET_DEVICE_FD. */
     static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) {
         Map<Errno, String> remedies = new HashMap<>();
+        remedies.put(Errno.EACCES, token(function, tokenGiven));
+        remedies.put(Errno.EINVAL, tokenGiven ? NO_TOKEN_TAKEN : "Its group is not viable or has left its container");
+        remedies.put(Errno.ENODEV, noDevice(function, group));
+        return remedies;
+    }
+
+    /** Why a token is not the right one, or none is not enough. */
+    private static String token(PciDevice function, boolean tokenGiven) {
         Optional<PciAddress> physicalFunction = function.physicalFunction();
         String whose = physicalFunction.map(pf -> "that of its physical function " + pf)
                 .orElse("the present one, and virtual functions of it are in use");
-        remedies.put(Errno.EACCES,
-                tokenGiven
-                        ? "The VF token is not " + whose + ": ask its owner for the right one"
-                        : physicalFunction.isPresent()
-                                ? "The function needs " + whose.replace("that", "the VF token")
-                                        + ", which its owner sets: open it with that token"
-                                : "Virtual functions of it are in use: open it with the present VF token");
-        remedies.put(Errno.EINVAL, tokenGiven
-                ? "The function takes no VF token: it is no SR-IOV function with its physical function on vfio-pci."
-                        + " Open it without one"
-                : "Its group is not viable or has left its container");
-        remedies.put(Errno.ENODEV, noDevice(function, group));
+        if (tokenGiven) {
+            return "The VF token is not " + whose + ": ask its owner for the right one";
+        }
+        return physicalFunction.isPresent()
+                ? "The function needs " + whose.replace("that", "the VF token")
+                        + ", which its owner sets: open it with that" + " token"
+                : "Virtual functions of it are in use: open it with the present VF token";
+    }
+
+    /** open(2) of /dev/iommu. */
+    static Map<Errno, String> iommufdOpen(String path) {
+        String missing = "This kernel has no iommufd (CONFIG_IOMMUFD), or its module is not loaded: 'modprobe iommufd', or"
+                + " use a container (Vfio.openContainer), which every kernel has";
+        String noAccess = "This user may not open it: 'chown $USER " + path + "' as root gives it to you";
+        return Map.of(Errno.ENOENT, missing, Errno.ENODEV, missing, Errno.EACCES, noAccess, Errno.EPERM, noAccess);
+    }
+
+    /** The function has no VFIO device. */
+    static VfioException noVfioDevice(PciDevice function) {
+        if (function.exists() && isBound(function) && function.iommuGroup().isEmpty()) {
+            return noIommuGroup(function);
+        }
+        return new VfioException("open " + function, Errno.ENODEV,
+                !function.exists()
+                        ? NO_FUNCTION
+                        : isBound(function) ? "vfio-pci has no device for it; see dmesg" : notBound(function));
+    }
+
+    /**
+     * open(2) of /dev/vfio/devices/vfioN.
+     *
+     * @param hasNumber
+     *            whether the kernel has a device number for it
+     */
+    static Map<Errno, String> cdevOpen(String path, BooleanSupplier hasNumber) {
+        String missing = hasNumber.getAsBoolean()
+                ? "The device's file is not here: hand it to the container this runs in ('docker run --device " + path
+                        + "' for one)"
+                : "On this kernel devices have no files of their own (CONFIG_VFIO_DEVICE_CDEV): use a container"
+                        + " (Vfio.openContainer)";
+        String noAccess = "This user may not open the device: 'chown $USER " + path + "' as root gives it to you";
+        return Map.of(Errno.ENOENT, missing, Errno.EACCES, noAccess, Errno.EPERM, noAccess);
+    }
+
+    /**
+     * VFIO_DEVICE_BIND_IOMMUFD of a PCI function.
+     *
+     * @param kernelTakesTokens
+     *            asked after {@code EINVAL} with a token
+     */
+    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, BooleanSupplier kernelTakesTokens) {
+        String group = function.iommuGroup().isPresent() ? Integer.toString(function.iommuGroup().getAsInt()) : "N";
+        Map<Errno, String> remedies = new HashMap<>(anyBind(group));
+        remedies.put(Errno.EACCES, token(function, tokenGiven));
+        if (tokenGiven && !kernelTakesTokens.getAsBoolean()) {
+            remedies.put(Errno.EINVAL,
+                    "This kernel takes no VF token when a device is bound to an iommufd, nor does it ask"
+                            + " for one (Linux 7.2 does): open the function through a container (Vfio.openContainer)");
+        } else if (tokenGiven && !function.mayHaveToken()) {
+            remedies.put(Errno.EINVAL, NO_TOKEN_TAKEN);
+        }
         return remedies;
+    }
+
+    /** VFIO_DEVICE_BIND_IOMMUFD of a mediated device. */
+    static Map<Errno, String> mediatedDeviceBind() {
+        return anyBind("N");
+    }
+
+    private static Map<Errno, String> anyBind(String group) {
+        return Map.of(Errno.EBUSY,
+                "The file of the device's group is open, and a device is used either through its group"
+                        + " or by itself: 'fuser -v /dev/vfio/" + group + "' shows who has it",
+                Errno.EINVAL, "The device is bound already: 'fuser -v /dev/vfio/devices/*' shows who has it",
+                Errno.EPERM,
+                "A host driver or another iommufd has a device of the group: bind every function in"
+                        + " /sys/kernel/iommu_groups/" + group
+                        + "/devices to vfio-pci or to no driver, and open them through"
+                        + " one iommufd. Or the platform can't isolate interrupts, and if that is acceptable: echo 1 >"
+                        + " /sys/module/iommufd/parameters/allow_unsafe_interrupts",
+                Errno.ENODEV, "Its driver is just giving it up");
+    }
+
+    /**
+     * VFIO_IOMMU_MAP_DMA and IOMMU_IOAS_MAP, of what this library has found to be all right.
+     *
+     * @param lockedMemory
+     *            what the process may lock
+     */
+    static Map<Errno, String> map(OptionalLong lockedMemory) {
+        return Map.of(Errno.ENOMEM, "The process may not lock that much memory" + (lockedMemory.isPresent()
+                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
+                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
+                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
+                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"), Errno.ENOSPC,
+                "A container has at most dma_entry_limit mappings, 65535 unless it was loaded with another number: map fewer"
+                        + " and larger pieces, unmap some, or raise it"
+                        + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",
+                Errno.EFAULT,
+                "The memory is not there, or it can't be written and devices would: a file may be shorter than its mapping,"
+                        + " or the memory was unmapped or protected behind the JVM's back",
+                Errno.EEXIST, "Somebody else has mapped something there by the same descriptor", Errno.EINVAL,
+                "The IOMMU can't do that: a direction it does not have, memory of a kind that can't be pinned, or an address"
+                        + " that a device has meanwhile taken");
     }
 }

@@ -63,8 +63,12 @@ public record Errno(int code) {
     public static final Errno EOVERFLOW = new Errno(75);
     /** File descriptor in bad state. */
     public static final Errno EBADFD = new Errno(77);
+    /** Message too long: more than there is room for. */
+    public static final Errno EMSGSIZE = new Errno(90);
     /** Operation not supported. */
     public static final Errno EOPNOTSUPP = new Errno(95);
+    /** Address already in use: what is mapped does not go together with a device's IOMMU. */
+    public static final Errno EADDRINUSE = new Errno(98);
 
     private static final Map<Errno, String[]> NAMES = Map.ofEntries(name(EPERM, "EPERM", "operation not permitted"),
             name(ENOENT, "ENOENT", "no such file or directory"), name(EINTR, "EINTR", "interrupted system call"),
@@ -80,8 +84,9 @@ public record Errno(int code) {
             name(ERANGE, "ERANGE", "numerical result out of range"), name(ENOSYS, "ENOSYS", "function not implemented"),
             name(ENOMSG, "ENOMSG", "no message of desired type"),
             name(EOVERFLOW, "EOVERFLOW", "value too large for defined data type"),
-            name(EBADFD, "EBADFD", "file descriptor in bad state"),
-            name(EOPNOTSUPP, "EOPNOTSUPP", "operation not supported"));
+            name(EBADFD, "EBADFD", "file descriptor in bad state"), name(EMSGSIZE, "EMSGSIZE", "message too long"),
+            name(EOPNOTSUPP, "EOPNOTSUPP", "operation not supported"),
+            name(EADDRINUSE, "EADDRINUSE", "address already in use"));
 
     /** Checks the range. */
     public Errno {

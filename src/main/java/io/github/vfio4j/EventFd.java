@@ -1,12 +1,17 @@
 package io.github.vfio4j;
 
+import io.github.vfio4j.backend.Poll;
 import io.github.vfio4j.feature.OwnedDescriptor;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.IntStream;
 
 /**
  * A counter that the kernel raises to signal something (eventfd(2)), such as the waking of a device. Made by
@@ -14,8 +19,8 @@ import java.util.concurrent.TimeUnit;
  */
 public final class EventFd implements AutoCloseable {
 
-    /** Often enough for events like these; the system calls of this library have none that waits for several things. */
-    private static final Duration INTERVAL = Duration.ofMillis(1);
+    /** How long it may take until a thread that waits in the kernel sees that it has been interrupted. */
+    private static final long SLICE_MILLIS = 100;
 
     private final Descriptor descriptor;
 
@@ -45,15 +50,15 @@ public final class EventFd implements AutoCloseable {
     }
 
     /**
-     * Waits for a signal, by looking once a millisecond.
+     * Waits for a signal (poll(2)).
      *
      * @param timeout
      *            how long at most
      * @return how many signals there were, unsigned; 0 if there was none in time
      * @throws VfioException
-     *             if read(2) reports an error
+     *             if poll(2) or read(2) reports an error
      * @throws InterruptedException
-     *             if the thread is interrupted
+     *             if the thread is interrupted, which takes up to 100 ms to be seen
      * @throws IllegalStateException
      *             if it is closed, also while this waits
      */
@@ -62,10 +67,81 @@ public final class EventFd implements AutoCloseable {
         long limit = TimeUnit.NANOSECONDS.convert(timeout);
         long signals = read();
         while (signals == 0 && System.nanoTime() - start < limit) {
-            Thread.sleep(INTERVAL);
+            awaitAny(List.of(this), Duration.ofNanos(limit - (System.nanoTime() - start)));
             signals = read();
         }
         return signals;
+    }
+
+    /**
+     * Waits until one of several has a signal (poll(2)). Takes none.
+     *
+     * @param eventFds
+     *            all of the same kernel
+     * @param timeout
+     *            how long at most
+     * @return those that have one, as long as nobody else takes it; none if there was none in time
+     * @throws VfioException
+     *             if poll(2) reports an error
+     * @throws InterruptedException
+     *             if the thread is interrupted, which takes up to 100 ms to be seen
+     * @throws IllegalStateException
+     *             if one of them is closed; when that happens while this waits, the wait ends
+     */
+    public static List<EventFd> awaitAny(List<EventFd> eventFds, Duration timeout)
+            throws VfioException, InterruptedException {
+        long start = System.nanoTime();
+        long limit = TimeUnit.NANOSECONDS.convert(timeout);
+        List<EventFd> entered = new ArrayList<>();
+        try {
+            for (EventFd eventFd : eventFds) {
+                eventFd.descriptor.enter();
+                entered.add(eventFd);
+            }
+            List<EventFd> signalled;
+            long left;
+            do {
+                left = limit - (System.nanoTime() - start);
+                signalled = poll(entered, Math.clamp(Math.ceilDiv(left, 1_000_000L), 0, SLICE_MILLIS));
+            } while (signalled.isEmpty() && left > 0 && eventFds.stream().allMatch(fd -> fd.descriptor.isOpen()));
+            return signalled;
+        } finally {
+            entered.forEach(eventFd -> eventFd.descriptor.leave());
+        }
+    }
+
+    private static List<EventFd> poll(List<EventFd> eventFds, long millis) throws VfioException, InterruptedException {
+        if (Thread.interrupted()) {
+            throw new InterruptedException();
+        }
+        if (eventFds.isEmpty()) {
+            Thread.sleep(millis);
+            return List.of();
+        }
+        int[] fds = eventFds.stream().mapToInt(eventFd -> eventFd.descriptor.number()).toArray();
+        short[] events = new short[fds.length];
+        Arrays.fill(events, Poll.POLLIN);
+        int result = eventFds.getFirst().descriptor.backend().poll(fds, events, (int) millis);
+        if (result == -Errno.EINTR.code()) {
+            return List.of();
+        }
+        Verdict.check("poll " + eventFds.getFirst(), result);
+        return IntStream.range(0, fds.length).filter(i -> events[i] != 0).mapToObj(eventFds::get).toList();
+    }
+
+    /**
+     * Signals it, as the kernel does (write(2)).
+     *
+     * @throws VfioException
+     *             {@code EAGAIN} if there are 2⁶⁴ − 2 signals that nobody has taken
+     * @throws IllegalStateException
+     *             if it is closed
+     */
+    public void signal() throws VfioException {
+        try (Arena arena = Arena.ofConfined()) {
+            Verdict.check("write " + descriptor.name(),
+                    (int) descriptor.write(arena.allocateFrom(ValueLayout.JAVA_LONG, 1)));
+        }
     }
 
     /**
@@ -84,14 +160,21 @@ public final class EventFd implements AutoCloseable {
     }
 
     /**
-     * Closes it, once. Whoever signals it keeps a hold of its own on it.
+     * Closes it, once, and ends the waiting for it. Whoever signals it keeps a hold of its own on it.
      *
      * @throws VfioException
      *             if close(2) reports an error; it is closed all the same
      */
     @Override
     public void close() throws VfioException {
-        descriptor.close();
+        descriptor.close(this::wakeWaiters);
+    }
+
+    /** A signal that nobody can take any more: closing has begun. */
+    private void wakeWaiters() {
+        try (Arena arena = Arena.ofConfined()) {
+            descriptor.backend().write(descriptor.number(), arena.allocateFrom(ValueLayout.JAVA_LONG, 1));
+        }
     }
 
     /** Its name, for messages. */

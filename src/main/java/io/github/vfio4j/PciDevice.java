@@ -106,6 +106,13 @@ public final class PciDevice {
                 "Only root may create virtual functions"));
     }
 
+    /** Whether a VF token can mean anything to it: it is an SR-IOV function, and vfio-pci has the physical one. */
+    boolean mayHaveToken() {
+        return physicalFunction()
+                .map(owner -> new PciDevice(sysfs, owner).driver().filter(Diagnosis.VFIO_PCI::equals).isPresent())
+                .orElseGet(() -> sysfs.isThere(path + "/sriov_numvfs"));
+    }
+
     /** The address. */
     @Override
     public String toString() {

@@ -8,6 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 
 /**
  * Reads and writes sysfs through the backend, so that an emulated kernel has its own. Every attribute fits a page
@@ -16,6 +17,9 @@ import java.util.Optional;
 final class Sysfs {
 
     private static final int PAGE = 4096;
+
+    /** As many as there are minor numbers. */
+    private static final int MAX_VFIO_DEVICES = 1 << 20;
 
     private final IoctlBackend backend;
 
@@ -34,6 +38,46 @@ final class Sysfs {
             String target = text(buffer, length);
             return Optional.of(target.substring(target.lastIndexOf('/') + 1));
         }
+    }
+
+    /** Whether there is anything of this name: a link, or what is none ({@code EINVAL}). */
+    boolean exists(String path) throws VfioException {
+        int result = readlink(path);
+        return result != -Errno.ENOENT.code()
+                && (result == -Errno.EINVAL.code() || Verdict.check("readlink " + path, result) >= 0);
+    }
+
+    /** The same for messages, where another error does not matter any more. */
+    boolean isThere(String path) {
+        int result = readlink(path);
+        return result >= 0 || result == -Errno.EINVAL.code();
+    }
+
+    private int readlink(String path) {
+        try (Arena arena = Arena.ofConfined()) {
+            return (int) backend.readlink(path, arena.allocate(1));
+        }
+    }
+
+    /**
+     * The N of a device that has a directory {@code vfio-dev/vfioN}. Instead of listing {@code vfio-dev}, which holds this
+     * one name, names are tried from 0 on: listing takes a call of another kind, that nothing else here needs, and the
+     * kernel gives out the lowest number that is free, so the N of a machine's devices are small.
+     *
+     * @param device
+     *            its directory
+     * @return empty if no VFIO driver has the device
+     */
+    OptionalInt vfioDevice(String device) throws VfioException {
+        String directory = device + "/vfio-dev";
+        if (exists(directory)) {
+            for (int number = 0; number < MAX_VFIO_DEVICES; number++) {
+                if (exists(directory + "/vfio" + number)) {
+                    return OptionalInt.of(number);
+                }
+            }
+        }
+        return OptionalInt.empty();
     }
 
     /** The text of an attribute, without the newline. */

@@ -91,6 +91,48 @@ public final class Vfio {
         return container(type);
     }
 
+    /**
+     * Opens an iommufd ({@code /dev/iommu}) with one address space, for devices that have files of their own. Kernels have
+     * it from 6.2 on and devices' files from 6.6 on, if they were built with {@code CONFIG_IOMMUFD} and
+     * {@code CONFIG_VFIO_DEVICE_CDEV}.
+     *
+     * @return an iommufd without devices
+     * @throws VfioException
+     *             {@code ENOENT} or {@code ENODEV} if the kernel has no iommufd, {@code EACCES} without the right to
+     */
+    public Iommufd openIommufd() throws VfioException {
+        return Iommufd.open(backend);
+    }
+
+    /**
+     * Opens what this machine has for devices to share: an {@link Iommufd} where this process can have one and devices have
+     * files of their own, and a {@link VfioContainer} everywhere else. {@link #iommuChoice} tells which and why; so does the
+     * log, at INFO.
+     *
+     * @return one of both, without devices
+     * @throws VfioException
+     *             as {@link #openIommufd} or {@link #openContainer()}
+     */
+    public Iommu openIommu() throws VfioException {
+        IommuChoice choice = iommuChoice();
+        LOG.info("IOMMU by {}", choice);
+        return switch (choice.kind()) {
+            case IOMMUFD -> openIommufd();
+            case CONTAINER -> openContainer();
+        };
+    }
+
+    /**
+     * What {@link #openIommu} takes on this machine, and why. Nothing stays open.
+     *
+     * @return the choice, made anew each time
+     * @throws VfioException
+     *             if the machine could not be asked
+     */
+    public IommuChoice iommuChoice() throws VfioException {
+        return IommuChoice.of(backend);
+    }
+
     private VfioContainer container(@Nullable IommuType type) throws VfioException {
         String path = "/dev/vfio/vfio";
         String load = "There is no VFIO here: load it with 'modprobe vfio-pci' (kernel option CONFIG_VFIO_PCI), or use"
@@ -140,7 +182,8 @@ public final class Vfio {
         if (fd < 0) {
             throw new IllegalArgumentException("A descriptor is 0 or more, not " + fd);
         }
-        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), () -> {
+        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), device -> {
+            // Nobody else has anything to do with it.
         });
     }
 }

@@ -8,6 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
@@ -16,12 +18,13 @@ import org.jspecify.annotations.Nullable;
  * A VFIO container: an IOMMU address space and the groups whose devices share it. Owns what is opened through it, and
  * closing it closes devices, groups and container in that order. Safe for use by many threads.
  */
-public final class VfioContainer implements AutoCloseable {
+public final class VfioContainer implements Iommu {
 
     private final IoctlBackend backend;
     private final Descriptor descriptor;
     private final @Nullable IommuType type;
     private final Map<Integer, VfioGroup> groups = new TreeMap<>();
+    private final DmaSpace dma;
     private boolean closing;
 
     /**
@@ -34,6 +37,7 @@ public final class VfioContainer implements AutoCloseable {
         this.backend = backend;
         this.descriptor = descriptor;
         this.type = type;
+        dma = new DmaSpace(new Type1Dma(descriptor, new Sysfs(backend)), backend, descriptor.name());
     }
 
     /**
@@ -45,6 +49,7 @@ public final class VfioContainer implements AutoCloseable {
      * @throws VfioException
      *             as {@link #openDevice(PciAddress, VfToken)}
      */
+    @Override
     public VfioDevice openDevice(PciAddress address) throws VfioException {
         return open(address, null);
     }
@@ -65,6 +70,7 @@ public final class VfioContainer implements AutoCloseable {
      *             ({@code EBUSY}), not viable or closed to this user ({@code EACCES}), or the token is missing or wrong
      *             ({@code EACCES}) or none is taken ({@code EINVAL}); the message says which. Nothing stays open then
      */
+    @Override
     public VfioDevice openDevice(PciAddress address, VfToken token) throws VfioException {
         return open(address, token);
     }
@@ -91,6 +97,7 @@ public final class VfioContainer implements AutoCloseable {
      *             if there is no such device, or no driver has taken it ({@code ENODEV}), or its group is in use
      *             ({@code EBUSY}) or closed to this user ({@code EACCES}). Nothing stays open then
      */
+    @Override
     public synchronized VfioDevice openMediatedDevice(UUID uuid) throws VfioException {
         requireOpen();
         int number = new Sysfs(backend).linkName("/sys/bus/mdev/devices/" + uuid + "/iommu_group").map(Integer::valueOf)
@@ -140,6 +147,7 @@ public final class VfioContainer implements AutoCloseable {
                 throw e;
             }
             groups.put(number, group);
+            dma.change();
             return group;
         } finally {
             descriptor.leave();
@@ -159,6 +167,20 @@ public final class VfioContainer implements AutoCloseable {
     }
 
     /**
+     * The tracking of pages that devices may have written to.
+     *
+     * @return empty if the kernel has none for containers (before Linux 5.8)
+     * @throws VfioException
+     *             if the kernel could not be asked; {@code EINVAL} from a container without a group, which has no IOMMU
+     */
+    public Optional<DmaDirtyTracking> dirtyTracking() throws VfioException {
+        long pageSizes = Type1Info.read(descriptor).dirtyPageSizes();
+        return pageSizes == 0
+                ? Optional.empty()
+                : Optional.of(new DmaDirtyTracking(descriptor, Long.lowestOneBit(pageSizes)));
+    }
+
+    /**
      * Asks for an extension ({@code VFIO_CHECK_EXTENSION}); the answer may change when the first device is opened.
      *
      * @param extension
@@ -169,13 +191,39 @@ public final class VfioContainer implements AutoCloseable {
         return descriptor.ioctl(VFIO_CHECK_EXTENSION(), MemorySegment.ofAddress(extension)) > 0;
     }
 
-    /** A group has gone. */
+    /** A group is about to go. */
     void forget(VfioGroup group) {
         groups.values().remove(group);
+        if (groups.isEmpty()) {
+            dma.lose();
+        } else {
+            dma.change();
+        }
+    }
+
+    @Override
+    public DmaMapping map(MemorySegment memory, DmaDirection direction) throws VfioException {
+        return dma.map(OptionalLong.empty(), memory, direction, null);
+    }
+
+    @Override
+    public DmaMapping map(long iova, MemorySegment memory, DmaDirection direction) throws VfioException {
+        return dma.map(OptionalLong.of(iova), memory, direction, null);
+    }
+
+    @Override
+    public DmaMapping allocate(long bytes, DmaDirection direction) throws VfioException {
+        return dma.allocate(bytes, direction);
+    }
+
+    @Override
+    public DmaLimits dmaLimits() throws VfioException {
+        return dma.limits();
     }
 
     /**
-     * Closes the devices, the groups and the container, once.
+     * Closes the devices, the groups and the container, with which all mappings end, and frees the memory that is this
+     * library's, once.
      *
      * @throws VfioException
      *             the first error of close(2); everything is closed all the same
@@ -188,6 +236,7 @@ public final class VfioContainer implements AutoCloseable {
             groups.values().forEach(group -> parts.add(group::close));
         }
         parts.add(descriptor::close);
+        parts.add(dma::close);
         Closing.all(parts);
     }
 

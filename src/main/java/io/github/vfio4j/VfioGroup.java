@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
@@ -33,7 +34,7 @@ public final class VfioGroup implements AutoCloseable {
     private final IoctlBackend backend;
     private final int number;
     private final Descriptor descriptor;
-    private final Set<Descriptor> devices = new LinkedHashSet<>();
+    private final Set<VfioDevice> devices = new LinkedHashSet<>();
     private boolean forItsDevices;
     private boolean closing;
 
@@ -144,9 +145,9 @@ public final class VfioGroup implements AutoCloseable {
             }
             try {
                 int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + name, getDeviceFd(name, token), remedies);
-                Descriptor device = new Descriptor(backend, fd, "device " + name);
+                VfioDevice device = new VfioDevice(new Descriptor(backend, fd, "device " + name), new DeviceOwner());
                 devices.add(device);
-                return new VfioDevice(device, () -> deviceClosed(device));
+                return device;
             } catch (VfioException | RuntimeException e) {
                 Closing.after(e, this::closeIfUnused);
                 throw e;
@@ -173,7 +174,21 @@ public final class VfioGroup implements AutoCloseable {
         }
     }
 
-    private void deviceClosed(Descriptor device) throws VfioException {
+    /** This group as the owner of its devices. */
+    private final class DeviceOwner implements VfioDevice.Owner {
+
+        @Override
+        public void closed(VfioDevice device) throws VfioException {
+            deviceClosed(device);
+        }
+
+        @Override
+        public Optional<Descriptor> group() {
+            return Optional.of(descriptor);
+        }
+    }
+
+    private void deviceClosed(VfioDevice device) throws VfioException {
         synchronized (container) {
             devices.remove(device);
             closeIfUnused();
@@ -221,7 +236,7 @@ public final class VfioGroup implements AutoCloseable {
         List<Closing.Part> parts = new ArrayList<>();
         synchronized (container) {
             closing = true;
-            devices.forEach(device -> parts.add(device::close));
+            devices.forEach(device -> parts.add(device::closeWithoutGroup));
             devices.clear();
         }
         // Outside of the lock: a device waits for its calls, and these may take their time.

@@ -85,6 +85,7 @@ class ArchitectureTest {
                 .resideInAPackage("com.fasterxml..").check(MAIN);
     }
 
+    /** But for the suite of which the conformance runner says what it is to examine. */
     @Test
     void everyTestIsRun() {
         List<String> neverRun = new ClassFileImporter().withImportOption(ImportOption.Predefined.ONLY_INCLUDE_TESTS)
@@ -94,7 +95,7 @@ class ArchitectureTest {
                 .filter(type -> type.getAllMethods().stream().anyMatch(method -> method.isAnnotatedWith(Test.class)
                         || method.isAnnotatedWith(ParameterizedTest.class) || method.isAnnotatedWith(Property.class)))
                 .map(JavaClass::getSimpleName).filter(name -> !RUN_BY_SUREFIRE.matcher(name).matches()).toList();
-        assertThat(neverRun).isEmpty();
+        assertThat(neverRun).containsExactly("DeviceConformance");
     }
 
     @Test

@@ -38,7 +38,8 @@ class ErrnoTest {
     @CsvSource({"EPERM, 1", "ENOENT, 2", "EINTR, 4", "EIO, 5", "E2BIG, 7", "EBADF, 9", "EAGAIN, 11", "ENOMEM, 12",
             "EACCES, 13", "EFAULT, 14", "EBUSY, 16", "EEXIST, 17", "ENODEV, 19", "ENOTDIR, 20", "EISDIR, 21",
             "EINVAL, 22", "ENFILE, 23", "EMFILE, 24", "ENOTTY, 25", "ENOSPC, 28", "ESPIPE, 29", "ERANGE, 34",
-            "ENOSYS, 38", "ENOMSG, 42", "EOVERFLOW, 75", "EBADFD, 77", "EOPNOTSUPP, 95"})
+            "ENOSYS, 38", "ENOMSG, 42", "EOVERFLOW, 75", "EBADFD, 77", "EMSGSIZE, 90", "EOPNOTSUPP, 95",
+            "EADDRINUSE, 98"})
     void theNumbersAreThoseOfLinux(String name, int code) {
         assertThat(new Errno(code).name()).isEqualTo(name);
     }

@@ -1,6 +1,7 @@
 package io.github.vfio4j;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /** Hands every call on, for tests that change some of them. */
@@ -48,13 +49,13 @@ public abstract class ForwardingBackend implements IoctlBackend {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        return next.mmap(length, protection, flags, fd, offset);
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        return next.mmap(arena, length, protection, flags, fd, offset);
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        return next.munmap(mapping);
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return next.poll(fds, events, timeoutMillis);
     }
 
     @Override

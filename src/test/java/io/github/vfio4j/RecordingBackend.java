@@ -1,6 +1,9 @@
 package io.github.vfio4j;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_CHECK_EXTENSION;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GET_API_VERSION;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_GET_DEVICE_FD;
@@ -22,7 +25,9 @@ class RecordingBackend extends ForwardingBackend {
     private static final Map<Long, String> REQUESTS = Map.of((long) VFIO_GET_API_VERSION(), "GET_API_VERSION",
             (long) VFIO_CHECK_EXTENSION(), "CHECK_EXTENSION", (long) VFIO_SET_IOMMU(), "SET_IOMMU",
             (long) VFIO_GROUP_GET_STATUS(), "GET_STATUS", (long) VFIO_GROUP_SET_CONTAINER(), "SET_CONTAINER",
-            (long) VFIO_GROUP_GET_DEVICE_FD(), "GET_DEVICE_FD", (long) VFIO_DEVICE_FEATURE(), "DEVICE_FEATURE");
+            (long) VFIO_GROUP_GET_DEVICE_FD(), "GET_DEVICE_FD", (long) VFIO_DEVICE_FEATURE(), "DEVICE_FEATURE",
+            (long) IOMMU_IOAS_ALLOC(), "IOAS_ALLOC", (long) VFIO_DEVICE_BIND_IOMMUFD(), "BIND",
+            (long) VFIO_DEVICE_ATTACH_IOMMUFD_PT(), "ATTACH");
 
     private final List<String> calls = new CopyOnWriteArrayList<>();
     private final Map<Integer, String> names = new HashMap<>();

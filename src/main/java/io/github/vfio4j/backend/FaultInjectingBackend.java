@@ -3,6 +3,7 @@ package io.github.vfio4j.backend;
 import io.github.vfio4j.uapi.vfio_device_feature;
 import io.github.vfio4j.uapi.vfio_device_feature_mig_state;
 import io.github.vfio4j.uapi.vfio_h;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -204,24 +205,24 @@ public final class FaultInjectingBackend implements IoctlBackend {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         Fault fault = faultAt(SystemCall.MMAP);
         if (fault == null) {
-            return next.mmap(length, protection, flags, fd, offset);
+            return next.mmap(arena, length, protection, flags, fd, offset);
         }
         if (fault.isAfterwards()) {
-            MemorySegment mapping = next.mmap(length, protection, flags, fd, offset);
+            // What has been mapped goes with the caller's arena.
+            MemorySegment mapping = next.mmap(arena, length, protection, flags, fd, offset);
             if (mapping.byteSize() == 0) {
                 return mapping;
             }
-            next.munmap(mapping);
         }
         return MemorySegment.ofAddress(fault.value());
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        return (int) call(faultAt(SystemCall.MUNMAP), () -> next.munmap(mapping));
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return (int) call(faultAt(SystemCall.POLL), () -> next.poll(fds, events, timeoutMillis));
     }
 
     @Override

@@ -1,5 +1,6 @@
 package io.github.vfio4j.backend;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 
 /**
@@ -118,30 +119,38 @@ public interface IoctlBackend {
     long pwrite(int fd, MemorySegment buffer, long offset);
 
     /**
-     * Maps a file into memory (mmap(2)), at an address the kernel chooses.
+     * Maps a file into memory (mmap(2)), at an address the kernel chooses, for as long as an arena lives: its closing first
+     * makes every later access an exception, and then ends the mapping (munmap(2)).
      *
+     * @param arena
+     *            the mapping's life; a shared one if threads other than its owner use the memory
      * @param length
      *            bytes
      * @param protection
-     *            {@code PROT_…}
+     *            {@code PROT_…} of {@link Mman}
      * @param flags
-     *            {@code MAP_…}
+     *            {@code MAP_…} of {@link Mman}
      * @param fd
      *            the descriptor
      * @param offset
      *            where in the file
      * @return a segment of that length; or, as the kernel does in pointers, a zero-length segment whose address is −errno
      */
-    MemorySegment mmap(long length, int protection, int flags, int fd, long offset);
+    MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset);
 
     /**
-     * Ends a mapping (munmap(2)). Touching the memory afterwards kills the process.
+     * Waits until something can be done with a descriptor (poll(2)).
      *
-     * @param mapping
-     *            what {@link #mmap} returned
-     * @return 0, or −errno
+     * @param fds
+     *            the descriptors
+     * @param events
+     *            for each of them {@code POLL…} of {@link Poll}: what is waited for; after the call, what can be done. Left as
+     *            they are if the call fails
+     * @param timeoutMillis
+     *            how long to wait at most; 0 not at all, negative for as long as it takes
+     * @return for how many something can be done, 0 if for none in time, or −errno
      */
-    int munmap(MemorySegment mapping);
+    int poll(int[] fds, short[] events, int timeoutMillis);
 
     /**
      * Makes an eventfd (eventfd(2)).

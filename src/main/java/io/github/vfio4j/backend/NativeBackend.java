@@ -1,7 +1,10 @@
 package io.github.vfio4j.backend;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.StructLayout;
+import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 
 /**
@@ -13,7 +16,18 @@ import java.util.Locale;
  */
 public final class NativeBackend implements IoctlBackend {
 
+    /** struct pollfd. */
+    private static final StructLayout POLLFD = MemoryLayout.structLayout(ValueLayout.JAVA_INT.withName("fd"),
+            ValueLayout.JAVA_SHORT.withName("events"), ValueLayout.JAVA_SHORT.withName("revents"));
+    private static final long FD = offset("fd");
+    private static final long EVENTS = offset("events");
+    private static final long REVENTS = offset("revents");
+
     private NativeBackend() {
+    }
+
+    private static long offset(String field) {
+        return POLLFD.byteOffset(MemoryLayout.PathElement.groupElement(field));
     }
 
     /**
@@ -127,23 +141,46 @@ public final class NativeBackend implements IoctlBackend {
 
     @Override
     @SuppressWarnings("restricted") // the kernel has just said that the mapping is that long
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         try {
             MemorySegment state = Libc.callState();
             MemorySegment mapping = (MemorySegment) Libc.MMAP.invokeExact(state, MemorySegment.NULL, length, protection,
                     flags, fd, offset);
-            return mapping.address() == -1 ? MemorySegment.ofAddress(-Libc.errno(state)) : mapping.reinterpret(length);
+            return mapping.address() == -1
+                    ? MemorySegment.ofAddress(-Libc.errno(state))
+                    : mapping.reinterpret(length, arena, NativeBackend::munmap);
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    /** Of a mapping that nothing has changed since it was made, the kernel unmaps all. */
+    private static void munmap(MemorySegment mapping) {
+        try {
+            int result = (int) Libc.MUNMAP.invokeExact(Libc.callState(), mapping, mapping.byteSize());
+            assert result == 0 : "munmap";
         } catch (Throwable e) {
             throw unexpected(e);
         }
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        try {
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment list = arena.allocate(POLLFD, fds.length);
+            for (int i = 0; i < fds.length; i++) {
+                list.set(ValueLayout.JAVA_INT, i * POLLFD.byteSize() + FD, fds[i]);
+                list.set(ValueLayout.JAVA_SHORT, i * POLLFD.byteSize() + EVENTS, events[i]);
+            }
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.MUNMAP.invokeExact(state, mapping, mapping.byteSize());
-            return result < 0 ? -Libc.errno(state) : result;
+            int result = (int) Libc.POLL.invokeExact(state, list, (long) fds.length, timeoutMillis);
+            if (result < 0) {
+                return -Libc.errno(state);
+            }
+            for (int i = 0; i < fds.length; i++) {
+                events[i] = list.get(ValueLayout.JAVA_SHORT, i * POLLFD.byteSize() + REVENTS);
+            }
+            return result;
         } catch (Throwable e) {
             throw unexpected(e);
         }

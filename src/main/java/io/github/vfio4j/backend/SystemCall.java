@@ -18,8 +18,8 @@ public enum SystemCall {
     PWRITE,
     /** mmap(2). */
     MMAP,
-    /** munmap(2). */
-    MUNMAP,
+    /** poll(2). */
+    POLL,
     /** eventfd(2). */
     EVENTFD,
     /** readlink(2). */

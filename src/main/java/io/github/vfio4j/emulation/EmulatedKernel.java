@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.cdx.CdxDriver;
 import io.github.vfio4j.emulation.device.BusController;
+import io.github.vfio4j.emulation.device.DeviceHost;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.mdev.MdevDriver;
@@ -50,6 +51,7 @@ public final class EmulatedKernel {
     private final FileTree files;
     private final List<EmulatedProcess> processes = new CopyOnWriteArrayList<>();
     private final int descriptorLimit;
+    private final long lockedMemoryLimit;
     private final AtomicLong manualNanos = new AtomicLong();
     private final boolean manualClock;
     private final LongSupplier clock;
@@ -57,6 +59,7 @@ public final class EmulatedKernel {
     private EmulatedKernel(Builder builder) {
         profile = builder.profile;
         descriptorLimit = builder.descriptorLimit;
+        lockedMemoryLimit = builder.lockedMemoryLimit;
         manualClock = builder.clock == null;
         IommuGroups groups = new IommuGroups(profile);
         VfioDevices devices = new VfioDevices();
@@ -107,6 +110,24 @@ public final class EmulatedKernel {
     }
 
     /**
+     * The device's side of a PCI function on vfio-pci, or a variant driver of it: for a test that plays the device.
+     *
+     * @param address
+     *            a function that exists now
+     * @return the machine as the function sees it
+     * @throws IllegalArgumentException
+     *             if there is no function at that address, or no VFIO driver has it
+     */
+    public DeviceHost device(PciAddress address) {
+        PciFunction function = bus.function(address);
+        DeviceHost host = function == null ? null : function.host();
+        if (host == null) {
+            throw new IllegalArgumentException("There is no function at " + address + " with a VFIO driver");
+        }
+        return host;
+    }
+
+    /**
      * Starts a process that runs as root: the backend through which a program uses this kernel.
      *
      * @return a process with the three standard descriptors open
@@ -125,7 +146,7 @@ public final class EmulatedKernel {
     }
 
     private EmulatedProcess start(boolean root) {
-        EmulatedProcess process = new EmulatedProcess(this, files, descriptorLimit, root);
+        EmulatedProcess process = new EmulatedProcess(this, files, descriptorLimit, lockedMemoryLimit, root);
         processes.add(process);
         return process;
     }
@@ -183,6 +204,7 @@ public final class EmulatedKernel {
         private final Map<UUID, Mdev> mdevs = new LinkedHashMap<>();
         private final Map<String, Supplier<? extends BusController>> cdxDevices = new LinkedHashMap<>();
         private int descriptorLimit = 1024;
+        private long lockedMemoryLimit = 8L << 20;
         private int iommuAddressBits = 39;
         private @Nullable LongSupplier clock;
 
@@ -334,6 +356,19 @@ public final class EmulatedKernel {
          */
         public Builder descriptorLimit(int limit) {
             descriptorLimit = limit;
+            return this;
+        }
+
+        /**
+         * How much memory a process can lock (RLIMIT_MEMLOCK), and so map for devices, unless it has CAP_IPC_LOCK, which a
+         * process of root {@linkplain EmulatedProcess#withoutIpcLock has at first}.
+         *
+         * @param bytes
+         *            8 MiB unless set
+         * @return this builder
+         */
+        public Builder lockedMemoryLimit(long bytes) {
+            lockedMemoryLimit = bytes;
             return this;
         }
 

@@ -4,11 +4,16 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.EventFd;
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.LockedMemory;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.fs.NullDevice;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.fs.PollCall;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.SortedMap;
@@ -22,18 +27,25 @@ import org.jspecify.annotations.Nullable;
 public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
 
     private static final int STANDARD_DESCRIPTORS = 3;
+    private static final long PAGE_SIZE = 4096;
+    private static final String LIMITS = "/proc/self/limits";
 
     private final EmulatedKernel kernel;
     private final FileTree files;
     private final boolean root;
     private final FdTable descriptors;
+    private final LockedMemory lockedMemory;
     private final CallContext withoutPointees;
 
-    EmulatedProcess(EmulatedKernel kernel, FileTree files, int descriptorLimit, boolean root) {
+    EmulatedProcess(EmulatedKernel kernel, FileTree files, int descriptorLimit, long lockedMemoryLimit, boolean root) {
         this.kernel = kernel;
         this.files = files;
         this.root = root;
         descriptors = new FdTable(descriptorLimit);
+        lockedMemory = new LockedMemory(lockedMemoryLimit);
+        if (!root) {
+            lockedMemory.dropCapability();
+        }
         withoutPointees = new Call(NO_POINTEES);
         for (int fd = 0; fd < STANDARD_DESCRIPTORS; fd++) {
             descriptors.open(new NullDevice(true, true));
@@ -67,9 +79,45 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         return descriptors.describe().tailMap(STANDARD_DESCRIPTORS);
     }
 
+    /**
+     * Takes CAP_IPC_LOCK from a process of root, as Docker and others do for what they run: from here on
+     * {@link EmulatedKernel.Builder#lockedMemoryLimit} counts, beyond which memory is not mapped for devices ({@code ENOMEM}).
+     *
+     * @return this process
+     */
+    public EmulatedProcess withoutIpcLock() {
+        lockedMemory.dropCapability();
+        return this;
+    }
+
+    /**
+     * How much memory is locked, because devices reach it. For tests that look for leaks.
+     *
+     * @return bytes, what is mapped twice counted twice
+     */
+    public long lockedMemory() {
+        return lockedMemory.locked();
+    }
+
     @Override
     public int open(String path, int flags) {
+        if (path.equals(LIMITS)) {
+            return OpenFile.writable(flags)
+                    ? -Errno.EACCES.code()
+                    : descriptors.open(new AttributeFile(LIMITS, true, false, this::limits, AttributeFile::readOnly));
+        }
         return files.open(descriptors, root, path, flags);
+    }
+
+    /** Of all the limits those that this kernel has (proc(5)). */
+    private String limits() {
+        return limit("Limit", "Soft Limit", "Hard Limit", "Units")
+                + limit("Max open files", descriptors.limit(), descriptors.limit(), "files")
+                + limit("Max locked memory", lockedMemory.limit(), lockedMemory.limit(), "bytes").stripTrailing();
+    }
+
+    private static String limit(String name, Object soft, Object hard, String units) {
+        return String.format("%-25s %-20s %-20s %-10s\n", name, soft, hard, units);
     }
 
     @Override
@@ -129,17 +177,36 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        long error = on(fd, OpenFile::checkMmap);
-        if (error == 0) {
-            throw new NotModelledException("mapped memory");
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        Mapping mapping = new Mapping(length, protection, flags, offset);
+        int error = mapping.checkOffset();
+        if (error == 0 && mapping.isAnonymous()) {
+            return mapAnonymous(arena, mapping);
         }
-        return MemorySegment.ofAddress(error);
+        OpenFile file = error == 0 ? descriptors.acquire(fd) : null;
+        if (file == null) {
+            return MemorySegment.ofAddress(error != 0 ? error : -Errno.EBADF.code());
+        }
+        try {
+            error = mapping.check();
+            return error != 0 ? MemorySegment.ofAddress(error) : file.mmap(arena, mapping);
+        } finally {
+            file.release();
+        }
+    }
+
+    /** This machine has set no huge pages aside. */
+    private static MemorySegment mapAnonymous(Arena arena, Mapping mapping) {
+        int error = mapping.check();
+        error = error == 0 && mapping.isHuge() ? -Errno.ENOMEM.code() : error;
+        return error != 0
+                ? MemorySegment.ofAddress(error)
+                : arena.allocate(mapping.pages(), PAGE_SIZE).asSlice(0, mapping.length());
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        throw new NotModelledException("mapped memory");
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return new PollCall(descriptors, fds, events).run(timeoutMillis);
     }
 
     @Override
@@ -152,7 +219,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         requireNative(buffer);
         String target = files.linkTarget(path);
         if (target == null) {
-            return -(files.isFile(path) ? Errno.EINVAL : Errno.ENOENT).code();
+            return -(files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
         }
         byte[] text = target.getBytes(StandardCharsets.US_ASCII);
         int length = (int) Math.min(text.length, buffer.byteSize());
@@ -191,6 +258,11 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         @Override
         public FdTable descriptors() {
             return descriptors;
+        }
+
+        @Override
+        public LockedMemory lockedMemory() {
+            return lockedMemory;
         }
 
         @Override

@@ -33,6 +33,7 @@ import org.jspecify.annotations.Nullable;
 final class FileTree {
 
     private static final String DEV_VFIO = "/dev/vfio/";
+    private static final String DEV_VFIO_DEVICES = DEV_VFIO + "devices";
     private static final String DEV_IOMMU = "/dev/iommu";
     private static final Pattern NUMBER = Pattern.compile("0|[1-9][0-9]{0,8}");
 
@@ -41,7 +42,7 @@ final class FileTree {
     static final String MDEVS = "/sys/bus/mdev/devices/";
     static final String CDX_DEVICES = "/sys/bus/cdx/devices/";
     private static final String IOMMU_GROUP = "/iommu_group";
-    private static final String VFIO_DEV = "/vfio-dev/vfio";
+    private static final String VFIO_DEV = "/vfio-dev";
     private static final String DEV_ATTRIBUTE = "/dev";
     private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
 
@@ -72,11 +73,18 @@ final class FileTree {
     int open(FdTable descriptors, boolean root, String path, int flags) {
         // The descriptor first, then the file: where there is none left, it does not matter what the path is.
         int fd = descriptors.reserve();
-        int result = fd < 0 ? fd : openAt(descriptors, fd, root, path, flags);
-        if (result < 0 && fd >= 0) {
-            descriptors.unreserve(fd);
+        if (fd < 0) {
+            return fd;
         }
-        return result;
+        int result = -1;
+        try {
+            result = openAt(descriptors, fd, root, path, flags);
+            return result;
+        } finally {
+            if (result < 0) {
+                descriptors.unreserve(fd);
+            }
+        }
     }
 
     private int openAt(FdTable descriptors, int fd, boolean root, String path, int flags) {
@@ -93,13 +101,18 @@ final class FileTree {
             return root ? group.open(descriptors, fd, readable, writable) : -Errno.EACCES.code();
         }
         if (isIommufd(path)) {
-            return root ? descriptors.install(fd, new IommufdFile(profile, readable, writable)) : -Errno.EACCES.code();
+            return root
+                    ? descriptors.install(fd, new IommufdFile(profile, iommu, readable, writable))
+                    : -Errno.EACCES.code();
         }
         CoreDevice device = device(path);
         if (device != null) {
             return root ? descriptors.install(fd, device.openCdev(readable, writable)) : -Errno.EACCES.code();
         }
         Attribute attribute = attribute(path);
+        if (attribute == null && isDirectory(path)) {
+            return openDirectory(path, writable);
+        }
         if (attribute == null) {
             return -Errno.ENOENT.code();
         }
@@ -141,10 +154,31 @@ final class FileTree {
         };
     }
 
-    /** Whether the path is a file, and so not a link. */
-    boolean isFile(String path) {
-        return path.equals("/dev/null") || path.equals(DEV_VFIO + "vfio") || group(path) != null || isIommufd(path)
-                || device(path) != null || attribute(path) != null;
+    private static int openDirectory(String path, boolean writable) {
+        if (writable) {
+            return -Errno.EISDIR.code();
+        }
+        throw new NotModelledException("the directory " + path + " as an open file");
+    }
+
+    /** Whether there is something at the path that is not a link. */
+    boolean isNoLink(String path) {
+        return isDirectory(path) || path.equals("/dev/null") || path.equals(DEV_VFIO + "vfio") || group(path) != null
+                || isIommufd(path) || device(path) != null || attribute(path) != null;
+    }
+
+    /** The directories by which a program finds a device's own file, or finds that there is none. */
+    private boolean isDirectory(String path) {
+        if (path.equals(DEV_VFIO_DEVICES)) {
+            return profile.hasCdev() && !devices.isEmpty();
+        }
+        int name = path.indexOf(VFIO_DEV);
+        if (name < 0 || !profile.vfioDeviceClass()) {
+            return false;
+        }
+        CoreDevice parent = parent(path.substring(0, name));
+        String rest = path.substring(name + VFIO_DEV.length());
+        return parent != null && (rest.isEmpty() || rest.equals("/vfio" + parent.number()));
     }
 
     private static @Nullable String virtualFunctionLink(PciFunction function, String name) {
@@ -165,7 +199,7 @@ final class FileTree {
 
     /** The device whose own file is at this path. */
     private @Nullable CoreDevice device(String path) {
-        int number = profile.hasCdev() ? numberAfter(DEV_VFIO + "devices/vfio", path) : -1;
+        int number = profile.hasCdev() ? numberAfter(DEV_VFIO_DEVICES + "/vfio", path) : -1;
         return number < 0 ? null : devices.get(number);
     }
 
@@ -202,12 +236,11 @@ final class FileTree {
 
     /** The attribute that says which file is a device's own, at the directory DEVICE/vfio-dev/vfioN; null elsewhere. */
     private @Nullable Attribute deviceNumber(String directory) {
-        int name = directory.indexOf(VFIO_DEV);
-        int number = name < 0 || !profile.hasCdev() ? -1 : numberAfter(VFIO_DEV, directory.substring(name));
-        CoreDevice parent = number < 0 ? null : parent(directory.substring(0, name));
-        return parent == null || parent.number() != number
+        int name = directory.indexOf(VFIO_DEV + "/");
+        CoreDevice parent = name < 0 || !profile.hasCdev() ? null : parent(directory.substring(0, name));
+        return parent == null || !directory.substring(name).equals(VFIO_DEV + "/vfio" + parent.number())
                 ? null
-                : new Attribute(false, () -> CDEV_MAJOR + ":" + number, AttributeFile::readOnly);
+                : new Attribute(false, () -> CDEV_MAJOR + ":" + parent.number(), AttributeFile::readOnly);
     }
 
     /** The VFIO device of the PCI function or mediated device at a path in sysfs. */

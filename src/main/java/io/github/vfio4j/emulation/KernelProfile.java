@@ -73,8 +73,10 @@ public final class KernelProfile implements Cloneable {
     private List<Integer> type1Capabilities = List.of(1);
     private boolean wholeType1Info;
     private int capabilityAlignment = 1;
+    private boolean vfioDeviceClass;
     private boolean bindBeforeResume;
     private int lastIommufdRequest;
+    private boolean iommufdChecksVaddr;
     private boolean bindTokens;
     private boolean attachPasids;
     private boolean iommufd;
@@ -92,6 +94,13 @@ public final class KernelProfile implements Cloneable {
     private boolean otherNegativeFdsIgnored = true;
     private Set<Integer> mttyIrqs = Set.of(0, 1, 4);
     private boolean mttyIrqsChecked;
+    private boolean memoryChecked;
+    private boolean virtualMemoryEnable;
+    private boolean guardedPowerState;
+    private int expressCapabilityLength = 0x2c;
+    private boolean designatedVendorSpecific;
+    private int widestRegionAccess = 4;
+    private boolean hotResetDevicesFirst;
 
     /** Linux 5.7, the first with VFIO_DEVICE_FEATURE. */
     public static final KernelProfile LINUX_5_7 = new KernelProfile("5.7");
@@ -108,6 +117,7 @@ public final class KernelProfile implements Cloneable {
         kernel.attachedGroupFirst = false;
         kernel.dmaOwnership = true;
         kernel.goneGroups = true;
+        kernel.vfioDeviceClass = true;
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 6, 1, 9, 1);
         kernel.type1ExtensionsOnceSet = Map.of(10, 1);
         kernel.missingNesting = EINVAL;
@@ -121,6 +131,10 @@ public final class KernelProfile implements Cloneable {
         kernel.intxFdFirst = true;
         kernel.drainedUnmaskEventfd = true;
         kernel.emptyVectorRange = ERANGE;
+        kernel.memoryChecked = true;
+        kernel.virtualMemoryEnable = true;
+        kernel.guardedPowerState = true;
+        kernel.expressCapabilityLength = 0x32;
     });
 
     /** Linux 6.12. */
@@ -142,6 +156,8 @@ public final class KernelProfile implements Cloneable {
         kernel.otherNegativeFdsIgnored = false;
         kernel.mttyIrqs = Set.of(0, 1);
         kernel.mttyIrqsChecked = true;
+        kernel.designatedVendorSpecific = true;
+        kernel.hotResetDevicesFirst = true;
     });
 
     /** Linux 7.2. */
@@ -151,8 +167,11 @@ public final class KernelProfile implements Cloneable {
         kernel.type1Extensions = Map.of(1, 1, 3, 1, 9, 1);
         kernel.type1RangeOverflow = EOVERFLOW;
         kernel.lastIommufdRequest = 0x94;
+        kernel.iommufdChecksVaddr = true;
         kernel.bindTokens = true;
         kernel.attachPasids = true;
+        kernel.widestRegionAccess = 8;
+        kernel.expressCapabilityLength = 0x34;
     });
 
     private static final List<KernelProfile> ALL = List.of(LINUX_5_7, LINUX_6_1, LINUX_6_12, LINUX_7_2);
@@ -443,6 +462,16 @@ public final class KernelProfile implements Cloneable {
     }
 
     /**
+     * Whether a device that a VFIO driver has shows a directory {@code vfio-dev/vfioN} in sysfs, even where it has no file of
+     * its own.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean vfioDeviceClass() {
+        return vfioDeviceClass;
+    }
+
+    /**
      * Whether VFIO_DEVICE_BIND_IOMMUFD is dealt with before the device is resumed (semantics §A.1).
      *
      * @return true from 6.12 on
@@ -477,6 +506,16 @@ public final class KernelProfile implements Cloneable {
      */
     public int lastIommufdRequest() {
         return lastIommufdRequest;
+    }
+
+    /**
+     * Whether an iommufd refuses to map memory whose end is beyond the last address there is before it looks at anything else
+     * ({@code EOVERFLOW}).
+     *
+     * @return true on 7.2
+     */
+    public boolean iommufdChecksVaddr() {
+        return iommufdChecksVaddr;
     }
 
     /**
@@ -616,6 +655,73 @@ public final class KernelProfile implements Cloneable {
      */
     public boolean mttyIrqsChecked() {
         return mttyIrqsChecked;
+    }
+
+    /**
+     * Whether vfio-pci refuses access to memory while its decoding is switched off (Linux 5.8); otherwise the access is
+     * made, and nobody answers.
+     *
+     * @return true from 6.1 on
+     */
+    public boolean memoryChecked() {
+        return memoryChecked;
+    }
+
+    /**
+     * Whether a virtual function, whose command register has no bit for it, shows its memory as switched on from the start
+     * (Linux 5.8).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean virtualMemoryEnable() {
+        return virtualMemoryEnable;
+    }
+
+    /**
+     * Whether vfio-pci hides what of power management is about waking the machine, and counts memory of a function in
+     * D3hot as switched off (Linux 5.19).
+     *
+     * @return true from 6.1 on
+     */
+    public boolean guardedPowerState() {
+        return guardedPowerState;
+    }
+
+    /**
+     * How long vfio-pci takes the PCI Express capability of an endpoint to be, from its second version on.
+     *
+     * @return bytes
+     */
+    public int expressCapabilityLength() {
+        return expressCapabilityLength;
+    }
+
+    /**
+     * Whether vfio-pci shows the extended capability for designated vendors (DVSEC, Linux 6.5).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean designatedVendorSpecific() {
+        return designatedVendorSpecific;
+    }
+
+    /**
+     * The widest access to a BAR that vfio-pci makes for a read or a write.
+     *
+     * @return bytes: 8 on 7.2 (Linux 6.14 on x86), 4 before
+     */
+    public int widestRegionAccess() {
+        return widestRegionAccess;
+    }
+
+    /**
+     * Whether VFIO_DEVICE_GET_PCI_HOT_RESET_INFO writes the devices before the rest, and VFIO_DEVICE_PCI_HOT_RESET without
+     * groups is refused before it is asked whether a reset is possible (Linux 6.5).
+     *
+     * @return true from 6.12 on
+     */
+    public boolean hotResetDevicesFirst() {
+        return hotResetDevicesFirst;
     }
 
     /** The kernel's name, for example {@code Linux 6.12}. */

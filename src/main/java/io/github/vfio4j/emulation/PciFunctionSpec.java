@@ -7,7 +7,9 @@ import io.github.vfio4j.emulation.vfio.IommuGroups;
 import io.github.vfio4j.emulation.vfio.PciBinding;
 import io.github.vfio4j.emulation.vfio.PciFunction;
 import io.github.vfio4j.emulation.vfio.PciInterrupts;
+import io.github.vfio4j.emulation.vfio.PciRegisters;
 import io.github.vfio4j.emulation.vfio.PciTraits;
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -42,7 +44,8 @@ public final class PciFunctionSpec {
     private boolean express = true;
     private boolean resettable = true;
     private long romSize;
-    private PciInterrupts interrupts = new PciInterrupts(true, true, 0, 0, 0);
+    private PciInterrupts interrupts = new PciInterrupts(true, true, 0, 0, 0, 0);
+    private PciRegisters registers = PciRegisters.DEFAULT;
 
     PciFunctionSpec() {
     }
@@ -261,7 +264,7 @@ public final class PciFunctionSpec {
      * @return this
      */
     public PciFunctionSpec withoutIntx() {
-        return interrupts(false, false, interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar());
+        return interrupts(false, false, interrupts.msiVectors());
     }
 
     /**
@@ -270,7 +273,7 @@ public final class PciFunctionSpec {
      * @return this
      */
     public PciFunctionSpec withoutInterruptLine() {
-        return interrupts(true, false, interrupts.msiVectors(), interrupts.msixVectors(), interrupts.msixTableBar());
+        return interrupts(true, false, interrupts.msiVectors());
     }
 
     /**
@@ -284,8 +287,20 @@ public final class PciFunctionSpec {
         if (Integer.bitCount(vectors) != 1 || vectors < 1 || vectors > MOST_MSI) {
             throw new IllegalArgumentException("MSI has 1, 2, 4, 8, 16 or 32 vectors, not " + vectors);
         }
-        return interrupts(interrupts.pin(), interrupts.line(), vectors, interrupts.msixVectors(),
-                interrupts.msixTableBar());
+        return interrupts(interrupts.pin(), interrupts.line(), vectors);
+    }
+
+    /**
+     * It has MSI-X, with the table at the beginning of a BAR.
+     *
+     * @param vectors
+     *            the size of its table, 1 to 2048
+     * @param tableBar
+     *            the memory BAR that holds the table, 16 bytes for each vector
+     * @return this
+     */
+    public PciFunctionSpec msix(int vectors, int tableBar) {
+        return msix(vectors, tableBar, 0);
     }
 
     /**
@@ -295,18 +310,124 @@ public final class PciFunctionSpec {
      *            the size of its table, 1 to 2048
      * @param tableBar
      *            the memory BAR that holds the table, 16 bytes for each vector
+     * @param tableOffset
+     *            where in the BAR the table begins, a multiple of 8
      * @return this
      */
-    public PciFunctionSpec msix(int vectors, int tableBar) {
-        if (vectors < 1 || vectors > MOST_MSIX || tableBar < 0 || tableBar > 5) {
+    public PciFunctionSpec msix(int vectors, int tableBar, int tableOffset) {
+        if (vectors < 1 || vectors > MOST_MSIX || tableBar < 0 || tableBar > 5 || tableOffset < 0
+                || tableOffset % Long.BYTES != 0) {
             throw new IllegalArgumentException("There is no MSI-X table of " + vectors + " vectors in BAR " + tableBar
-                    + ": it has 1 to 2048, and the BAR is 0 to 5");
+                    + " at " + tableOffset + ": it has 1 to 2048, the BAR is 0 to 5, and it begins at a multiple of 8");
         }
-        return interrupts(interrupts.pin(), interrupts.line(), interrupts.msiVectors(), vectors, tableBar);
+        interrupts = new PciInterrupts(interrupts.pin(), interrupts.line(), interrupts.msiVectors(), vectors, tableBar,
+                tableOffset);
+        return this;
     }
 
-    private PciFunctionSpec interrupts(boolean pin, boolean line, int msi, int msix, int msixTableBar) {
-        interrupts = new PciInterrupts(pin, line, msi, msix, msixTableBar);
+    private PciFunctionSpec interrupts(boolean pin, boolean line, int msi) {
+        interrupts = new PciInterrupts(pin, line, msi, interrupts.msixVectors(), interrupts.msixTableBar(),
+                interrupts.msixTableOffset());
+        return this;
+    }
+
+    /**
+     * Who made it. Without this it is a test device of QEMU's, 1b36:0005.
+     *
+     * @param vendor
+     *            0‥0xfffe
+     * @param device
+     *            0‥0xffff; its virtual functions are the same device
+     * @return this
+     */
+    public PciFunctionSpec id(int vendor, int device) {
+        if (vendor < 0 || vendor >= 0xffff || device < 0 || device > 0xffff) {
+            throw new IllegalArgumentException("A vendor is 0 to 0xfffe and a device 0 to 0xffff, not 0x"
+                    + Integer.toHexString(vendor) + " and 0x" + Integer.toHexString(device));
+        }
+        registers = new PciRegisters(vendor, device, registers.revision(), registers.classCode(),
+                registers.subsystemVendor(), registers.subsystem(), registers.capabilities(), registers.image());
+        return this;
+    }
+
+    /**
+     * What kind of device it is. Without this it is of no class.
+     *
+     * @param code
+     *            class, subclass and programming interface: 24 bits, for example 0x010802 for NVMe
+     * @param revision
+     *            0‥0xff
+     * @return this
+     */
+    public PciFunctionSpec classCode(int code, int revision) {
+        if (code < 0 || code > 0xff_ffff || revision < 0 || revision > 0xff) {
+            throw new IllegalArgumentException("A class has 24 bits and a revision 8, not 0x"
+                    + Integer.toHexString(code) + " and 0x" + Integer.toHexString(revision));
+        }
+        registers = new PciRegisters(registers.vendor(), registers.device(), revision, code,
+                registers.subsystemVendor(), registers.subsystem(), registers.capabilities(), registers.image());
+        return this;
+    }
+
+    /**
+     * Who sells the card.
+     *
+     * @param vendor
+     *            0‥0xffff
+     * @param subsystem
+     *            0‥0xffff
+     * @return this
+     */
+    public PciFunctionSpec subsystem(int vendor, int subsystem) {
+        if (vendor < 0 || vendor > 0xffff || subsystem < 0 || subsystem > 0xffff) {
+            throw new IllegalArgumentException("Vendor and subsystem are 0 to 0xffff, not 0x"
+                    + Integer.toHexString(vendor) + " and 0x" + Integer.toHexString(subsystem));
+        }
+        registers = new PciRegisters(registers.vendor(), registers.device(), registers.revision(),
+                registers.classCode(), vendor, subsystem, registers.capabilities(), registers.image());
+        return this;
+    }
+
+    /**
+     * It has a capability beyond power management, MSI, MSI-X and PCI Express, which it has by what else is said of it.
+     *
+     * @param id
+     *            for example 9 for one that the vendor defines, whose body begins with the capability's length
+     * @param body
+     *            what follows id and link
+     * @return this
+     */
+    public PciFunctionSpec capability(int id, byte... body) {
+        if (id < 1 || id > 0xff) {
+            throw new IllegalArgumentException("A capability has an id of 1 to 255, not " + id);
+        }
+        byte[] capability = new byte[2 + body.length];
+        capability[0] = (byte) id;
+        System.arraycopy(body, 0, capability, 2, body.length);
+        List<byte[]> all = new ArrayList<>(registers.capabilities());
+        all.add(capability);
+        registers = new PciRegisters(registers.vendor(), registers.device(), registers.revision(),
+                registers.classCode(), registers.subsystemVendor(), registers.subsystem(), List.copyOf(all),
+                registers.image());
+        return this;
+    }
+
+    /**
+     * All of its configuration space, as it stands on another machine: instead of {@link #id}, {@link #classCode},
+     * {@link #subsystem} and {@link #capability}. What else is said has to agree with it: BARs, interrupts,
+     * {@link #conventional}.
+     *
+     * @param bytes
+     *            64 to 4096, as in sysfs
+     * @return this
+     */
+    public PciFunctionSpec configSpace(byte... bytes) {
+        if (bytes.length < 64 || bytes.length > 4096) {
+            throw new IllegalArgumentException("Configuration space has 64 to 4096 bytes, not " + bytes.length);
+        }
+        registers = new PciRegisters(registers.vendor(), registers.device(), registers.revision(),
+                registers.classCode(), registers.subsystemVendor(), registers.subsystem(), registers.capabilities(),
+                MemorySegment.ofArray(bytes.clone()).asReadOnly());
         return this;
     }
 
@@ -318,9 +439,13 @@ public final class PciFunctionSpec {
         }
         int tableBar = interrupts.msixTableBar();
         if (interrupts.msixVectors() > 0 && bars.stream().noneMatch(bar -> bar.index() == tableBar && !bar.ioPort()
-                && bar.size() >= MSIX_TABLE_ENTRY * interrupts.msixVectors())) {
+                && bar.size() >= interrupts.msixTableOffset() + MSIX_TABLE_ENTRY * interrupts.msixVectors())) {
             throw new IllegalArgumentException("The function " + address + " has no memory BAR " + tableBar
                     + " that its MSI-X table of " + interrupts.msixVectors() + " entries fits into; give it one");
+        }
+        if (!registers.fits(express, interrupts.msiVectors() + interrupts.msixVectors())) {
+            throw new IllegalArgumentException(
+                    "The function " + address + " has more capabilities than its configuration space has room for");
         }
     }
 
@@ -353,6 +478,6 @@ public final class PciFunctionSpec {
     }
 
     PciTraits traits() {
-        return new PciTraits(express, List.copyOf(bars), romSize, resettable, interrupts);
+        return new PciTraits(express, List.copyOf(bars), romSize, resettable, interrupts, registers);
     }
 }

@@ -14,6 +14,10 @@ import java.util.Optional;
  * Every call on the device, even a probe, wakes it. Where it was entered with a wake-up, that ends low power too and
  * signals the eventfd, if the device had really been suspended; without one, low power lasts until {@link #exit} or until
  * the device is closed, and the kernel suspends it again.
+ *
+ * <p>
+ * Views of the device's memory are closed before it is entered, and can be made again once it was ended by {@link #exit}:
+ * touching mapped memory of a device that sleeps is SIGBUS, which ends the JVM.
  */
 public final class LowPowerFeature {
 
@@ -46,7 +50,7 @@ public final class LowPowerFeature {
      */
     public void enter() throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
-            enter(FeatureRequest.of(FeatureId.LOW_POWER_ENTRY).set().allocate(arena));
+            device.execute(FeatureRequest.of(FeatureId.LOW_POWER_ENTRY).set().allocate(arena));
         }
     }
 
@@ -63,18 +67,9 @@ public final class LowPowerFeature {
             try (Arena arena = Arena.ofConfined()) {
                 FeatureRequest request = FeatureRequest.of(FeatureId.LOW_POWER_ENTRY_WITH_WAKEUP).set().allocate(arena);
                 vfio_device_low_power_entry_with_wakeup.wakeup_eventfd(request.payload(), fd);
-                enter(request);
-                return request;
+                return device.execute(request);
             }
         });
-    }
-
-    /**
-     * Both ways in. Mapped device memory must be gone by here: once the device sleeps, touching it is SIGBUS, which ends
-     * the JVM. When there are views of device memory, this is the place where they are closed.
-     */
-    private void enter(FeatureRequest entry) throws VfioException {
-        device.execute(entry);
     }
 
     /**

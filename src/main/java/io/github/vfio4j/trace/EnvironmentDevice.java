@@ -5,6 +5,7 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.PciFunctionSpec;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -176,7 +177,22 @@ interface EnvironmentDevice {
         if (msix != null) {
             int vectors = msix.get("vectors").integer(0, Integer.MAX_VALUE);
             int tableBar = msix.get("tableBar").integer(0, 5);
-            traits.add(spec -> spec.msix(vectors, tableBar));
+            Json offset = msix.find("tableOffset");
+            int tableOffset = offset == null ? 0 : offset.integer(0, Integer.MAX_VALUE);
+            traits.add(spec -> spec.msix(vectors, tableBar, tableOffset));
+        }
+        Json config = device.find("config");
+        if (config != null) {
+            byte[] bytes = bytes(config);
+            traits.add(spec -> spec.configSpace(bytes));
+        }
+    }
+
+    private static byte[] bytes(Json hex) throws TranscriptException {
+        try {
+            return HexFormat.of().parseHex(hex.text());
+        } catch (IllegalArgumentException e) {
+            throw hex.error("these are bytes in hexadecimal, two digits each");
         }
     }
 

@@ -12,6 +12,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -28,6 +29,7 @@ final class MachineSurvey {
     private static final int STATUS_CAPABILITIES = 0x10;
     private static final int FIRST_CAPABILITY = 0x34;
     private static final int INTERRUPT_PIN = 0x3d;
+    private static final int HEADER_SIZE = 64;
     private static final int CAPABILITY_SIZE = 8;
     private static final int CAPABILITY_MSI = 5;
     private static final int CAPABILITY_EXPRESS = 0x10;
@@ -132,10 +134,20 @@ final class MachineSurvey {
             writeSriov(json, device);
             writeBars(json, device);
             json.writeBooleanField("reset", Files.exists(device.resolve("reset")));
-            writeConfigurationSpace(json,
-                    ByteBuffer.wrap(Files.readAllBytes(device.resolve("config"))).order(ByteOrder.LITTLE_ENDIAN));
+            byte[] config = Files.readAllBytes(device.resolve("config"));
+            writeConfigurationSpace(json, ByteBuffer.wrap(config).order(ByteOrder.LITTLE_ENDIAN));
+            json.writeStringField("config", HexFormat.of().formatHex(config, 0, used(config)));
         }
         json.writeEndObject();
+    }
+
+    /** Most of it is empty. */
+    private static int used(byte[] config) {
+        int end = config.length;
+        while (end > HEADER_SIZE && config[end - 1] == 0) {
+            end--;
+        }
+        return end;
     }
 
     private static void writeSriov(JsonGenerator json, Path device) throws IOException {
@@ -193,6 +205,7 @@ final class MachineSurvey {
                     json.writeObjectFieldStart("msix");
                     json.writeNumberField("vectors", (control & 0x7ff) + 1);
                     json.writeNumberField("tableBar", config.getInt(at + 4) & 7);
+                    json.writeNumberField("tableOffset", config.getInt(at + 4) & ~7);
                     json.writeEndObject();
                 }
                 case CAPABILITY_EXPRESS -> express = true;

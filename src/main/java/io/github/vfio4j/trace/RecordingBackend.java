@@ -1,7 +1,5 @@
 package io.github.vfio4j.trace;
 
-import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
-
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.trace.Call.Buffer;
@@ -10,9 +8,9 @@ import io.github.vfio4j.trace.Call.Line;
 import io.github.vfio4j.trace.Call.Place;
 import io.github.vfio4j.trace.Call.Pointee;
 import io.github.vfio4j.trace.Call.Value;
-import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import java.io.IOException;
 import java.io.Writer;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -31,7 +29,7 @@ import org.jspecify.annotations.Nullable;
  * A line is written when its call returns. Descriptors are given names. VF tokens are secrets and stay out of the
  * transcript: each is replaced by a stand-in, the same one every time, so that the calls are answered alike when they are
  * made again. Addresses stay out of it, too, but for their place in the page. What a pointer points to is known of the
- * pointees a caller passes along only. readlink(2), mmap(2) and munmap(2) have no place in the format: they are handed on
+ * pointees a caller passes along only. readlink(2), mmap(2) and poll(2) have no place in the format: they are handed on
  * and not recorded.
  *
  * <p>
@@ -215,9 +213,7 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
 
         /** Memory to be mapped for DMA is large, and what is not mapped of it does not matter. */
         private long used(long available) {
-            boolean mapping = request == VFIO_IOMMU_MAP_DMA() && kind == FileKind.CONTAINER
-                    && before.byteSize() >= vfio_iommu_type1_dma_map.sizeof();
-            long wanted = mapping ? before.get(LONG, vfio_iommu_type1_dma_map.size$offset()) : available;
+            long wanted = Requests.mappedSize(kind, request, before).orElse(available);
             return Long.compareUnsigned(wanted, available) < 0 ? wanted : available;
         }
 
@@ -301,13 +297,13 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
     }
 
     @Override
-    public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        return next.mmap(length, protection, flags, fd, offset);
+    public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        return next.mmap(arena, length, protection, flags, fd, offset);
     }
 
     @Override
-    public int munmap(MemorySegment mapping) {
-        return next.munmap(mapping);
+    public int poll(int[] fds, short[] events, int timeoutMillis) {
+        return next.poll(fds, events, timeoutMillis);
     }
 
     @Override

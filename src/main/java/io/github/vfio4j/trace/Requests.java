@@ -1,23 +1,33 @@
 package io.github.vfio4j.trace;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_COPY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_IOVA_RANGES;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_MAP;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_UNMAP;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS;
 import static io.github.vfio4j.uapi.vfio_h.*;
 
 import io.github.vfio4j.feature.FeatureId;
+import io.github.vfio4j.uapi.iommu_ioas_map;
 import io.github.vfio4j.uapi.vfio_device_bind_iommufd;
 import io.github.vfio4j.uapi.vfio_device_feature;
 import io.github.vfio4j.uapi.vfio_device_feature_mig_state;
 import io.github.vfio4j.uapi.vfio_device_ioeventfd;
+import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import io.github.vfio4j.uapi.vfio_irq_set;
 import io.github.vfio4j.uapi.vfio_pci_hot_reset;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.Map;
 import java.util.Objects;
+import java.util.OptionalLong;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What is known of the ioctls of {@code vfio.h}: their names, and where they hand descriptors over. One number has a
+ * What is known of the ioctls of {@code vfio.h} and {@code iommufd.h}: their names, and where they hand descriptors over. One number has a
  * different meaning on a container than on a device.
  */
 final class Requests {
@@ -43,7 +53,10 @@ final class Requests {
             name(VFIO_DEVICE_BIND_IOMMUFD(), "VFIO_DEVICE_BIND_IOMMUFD"),
             name(VFIO_DEVICE_ATTACH_IOMMUFD_PT(), "VFIO_DEVICE_ATTACH_IOMMUFD_PT"),
             name(VFIO_DEVICE_DETACH_IOMMUFD_PT(), "VFIO_DEVICE_DETACH_IOMMUFD_PT"),
-            name(VFIO_MIG_GET_PRECOPY_INFO(), "VFIO_MIG_GET_PRECOPY_INFO"));
+            name(VFIO_MIG_GET_PRECOPY_INFO(), "VFIO_MIG_GET_PRECOPY_INFO"), name(IOMMU_DESTROY(), "IOMMU_DESTROY"),
+            name(IOMMU_IOAS_ALLOC(), "IOMMU_IOAS_ALLOC"), name(IOMMU_IOAS_COPY(), "IOMMU_IOAS_COPY"),
+            name(IOMMU_IOAS_IOVA_RANGES(), "IOMMU_IOAS_IOVA_RANGES"), name(IOMMU_IOAS_MAP(), "IOMMU_IOAS_MAP"),
+            name(IOMMU_IOAS_UNMAP(), "IOMMU_IOAS_UNMAP"), name(IOMMU_VFIO_IOAS(), "IOMMU_VFIO_IOAS"));
 
     /** What the numbers mean on a container. */
     private static final Map<Long, String> CONTAINER_NAMES = Map.ofEntries(
@@ -81,6 +94,16 @@ final class Requests {
 
     private static int flags(MemorySegment feature) {
         return feature.get(INT, vfio_device_feature.flags$offset());
+    }
+
+    /** How much memory a call maps for DMA; empty if it maps none. */
+    static OptionalLong mappedSize(FileKind kind, long request, MemorySegment argument) {
+        long offset = request == VFIO_IOMMU_MAP_DMA() && usesContainerNumbers(kind)
+                ? vfio_iommu_type1_dma_map.size$offset()
+                : request == IOMMU_IOAS_MAP() ? iommu_ioas_map.length$offset() : NO_OFFSET;
+        return offset < 0 || argument.byteSize() < offset + Long.BYTES
+                ? OptionalLong.empty()
+                : OptionalLong.of(argument.get(ValueLayout.JAVA_LONG_UNALIGNED, offset));
     }
 
     /** Where a call is handed descriptors: offsets in its argument. */

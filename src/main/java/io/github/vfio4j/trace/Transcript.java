@@ -72,6 +72,16 @@ public final class Transcript {
         return calls.size();
     }
 
+    /**
+     * The calls in words, as {@link Divergence} tells them, each with its answer: for people to read. No VF token gets into
+     * them.
+     *
+     * @return one line a call
+     */
+    public List<String> describe() {
+        return TranscriptWords.of(calls);
+    }
+
     List<Call> calls() {
         return calls;
     }

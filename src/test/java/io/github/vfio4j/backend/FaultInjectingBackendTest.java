@@ -112,7 +112,7 @@ class FaultInjectingBackendTest {
     void aCallThatFailsByItselfKeepsItsErrno() {
         faults.inject(Fault.onAnyCall().from(1).failsAfterwards(Errno.EIO));
         assertThat(faults.open("/nowhere", Fcntl.O_RDWR)).isEqualTo(-2);
-        assertThat(faults.mmap(4096, 1, 1, 77, 0).address()).isEqualTo(-9);
+        assertThat(faults.mmap(Arena.global(), 4096, 1, 1, 77, 0).address()).isEqualTo(-9);
     }
 
     /** Every call that makes a descriptor, and some that do not. */

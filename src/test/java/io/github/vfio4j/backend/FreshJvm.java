@@ -12,13 +12,13 @@ import java.util.stream.Stream;
 import org.slf4j.Logger;
 
 /** Runs a main class on the class path of a new JVM, where neither flags nor profiles of this one count. */
-final class FreshJvm {
+public final class FreshJvm {
 
     private FreshJvm() {
     }
 
     /** What it printed to both streams. */
-    static String run(Class<?> main, String... options) throws IOException, InterruptedException {
+    public static String run(Class<?> main, String... options) throws IOException, InterruptedException {
         String classPath = Stream.of(NativeBackend.class, main, Logger.class).map(FreshJvm::location).distinct()
                 .collect(Collectors.joining(File.pathSeparator));
         List<String> command = new ArrayList<>(

@@ -27,8 +27,6 @@ import org.junit.jupiter.api.io.TempDir;
 class NativeBackendTest {
 
     private static final long FEATURE_IOCTL = 0x3b75;
-    private static final int PROT_READ = 1;
-    private static final int MAP_PRIVATE = 2;
 
     private final IoctlBackend backend = NativeBackend.create();
 
@@ -92,16 +90,19 @@ class NativeBackendTest {
     void filesAreMapped(@TempDir Path directory) throws IOException {
         Path file = Files.writeString(directory.resolve("file"), "mapped");
         int fd = backend.open(file.toString(), Fcntl.O_RDONLY | Fcntl.O_CLOEXEC);
-        MemorySegment mapping = backend.mmap(6, PROT_READ, MAP_PRIVATE, fd, 0);
+        Arena arena = Arena.ofConfined();
+        MemorySegment mapping = backend.mmap(arena, 6, Mman.PROT_READ, Mman.MAP_PRIVATE, fd, 0);
         assertThat(mapping.byteSize()).isEqualTo(6);
         assertThat(mapping.get(JAVA_BYTE, 5)).isEqualTo((byte) 'd');
-        assertThat(backend.munmap(mapping)).isZero();
+        arena.close();
+        assertThatIllegalStateException().isThrownBy(() -> mapping.get(JAVA_BYTE, 5));
+        assertThat(Files.readString(Path.of("/proc/self/maps"))).doesNotContain(file.toString());
         assertThat(backend.close(fd)).isZero();
     }
 
     @Test
     void aFailedMappingIsAnErrorPointer() {
-        MemorySegment mapping = backend.mmap(4096, PROT_READ, MAP_PRIVATE, -1, 0);
+        MemorySegment mapping = backend.mmap(Arena.global(), 4096, Mman.PROT_READ, Mman.MAP_PRIVATE, -1, 0);
         assertThat(mapping.byteSize()).isZero();
         assertThat(mapping.address()).isEqualTo(-Errno.EBADF.code());
     }

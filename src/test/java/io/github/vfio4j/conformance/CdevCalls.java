@@ -1,5 +1,8 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_CHECK_EXTENSION;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
@@ -29,9 +32,6 @@ import java.util.UUID;
  */
 final class CdevCalls {
 
-    private static final int IOMMU_DESTROY = 0x3b80;
-    private static final int IOMMU_IOAS_ALLOC = 0x3b81;
-    private static final int IOMMU_VFIO_IOAS = 0x3b88;
     private static final int UNKNOWN_REQUEST = 0x3bff;
     private static final int FIRST_REQUEST = 0x3b64;
     private static final int LAST_REQUEST = 0x3b79;
@@ -71,18 +71,19 @@ final class CdevCalls {
             List<String> all = new ArrayList<>(List.of(PCI_DEVICES + machine.plainFunction(), physicalFunction));
             mediatedDevices.forEach(device -> all.add(MDEVS + device));
             calls.sharing(all);
+            new IoasCalls(calls, machine.backend(), arena).run(all);
             calls.tokens(physicalFunction, PCI_DEVICES + machine.physicalFunction().plus(1));
         }
     }
 
     // Files
 
-    private int open(String path) {
+    int open(String path) {
         return backend.open(path, Fcntl.O_RDWR);
     }
 
     /** The path of a device's own file, by the only way without a list of a directory: trying all names. */
-    private String cdev(String sysfs) {
+    String cdev(String sysfs) {
         for (int number = 0; number < 8; number++) {
             int fd = backend.open(sysfs + "/vfio-dev/vfio" + number + "/dev", Fcntl.O_RDONLY);
             if (fd >= 0) {
@@ -93,7 +94,7 @@ final class CdevCalls {
         return "/dev/vfio/devices/vfio";
     }
 
-    private String group(String sysfs) {
+    String group(String sysfs) {
         MemorySegment target = arena.allocate(256);
         int length = (int) backend.readlink(sysfs + "/iommu_group", target);
         String link = new String(target.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII);
@@ -113,12 +114,12 @@ final class CdevCalls {
 
     // Requests
 
-    private int ioctl(int fd, int request, long value) {
+    int ioctl(int fd, int request, long value) {
         return backend.ioctl(fd, request, MemorySegment.ofAddress(value));
     }
 
     /** Words in memory that is larger than any structure, and zero behind them. */
-    private MemorySegment words(int... values) {
+    MemorySegment words(int... values) {
         MemorySegment memory = arena.allocate(LARGEST, Long.BYTES);
         MemorySegment.copy(values, 0, memory, ValueLayout.JAVA_INT, 0, values.length);
         return memory;
@@ -129,30 +130,30 @@ final class CdevCalls {
     }
 
     /** A new address space; as nothing needs it, the next look at all numbers destroys it. */
-    private int ioas(int iommufd) {
+    int ioas(int iommufd) {
         MemorySegment argument = words(12, 0, 0);
-        backend.ioctl(iommufd, IOMMU_IOAS_ALLOC, argument);
+        backend.ioctl(iommufd, IOMMU_IOAS_ALLOC(), argument);
         return argument.get(ValueLayout.JAVA_INT, 8);
     }
 
-    private void destroy(int iommufd, int id) {
-        ioctlOn(iommufd, IOMMU_DESTROY, 8, id);
+    void destroy(int iommufd, int id) {
+        ioctlOn(iommufd, IOMMU_DESTROY(), 8, id);
     }
 
-    private void vfioIoas(int iommufd, int operation, int id) {
-        ioctlOn(iommufd, IOMMU_VFIO_IOAS, 12, id, operation);
+    void vfioIoas(int iommufd, int operation, int id) {
+        ioctlOn(iommufd, IOMMU_VFIO_IOAS(), 12, id, operation);
     }
 
-    private int setContainer(int group, int fd) {
+    int setContainer(int group, int fd) {
         return ioctlOn(group, VFIO_GROUP_SET_CONTAINER(), fd);
     }
 
-    private int deviceFd(int group, String sysfs) {
+    int deviceFd(int group, String sysfs) {
         return backend.ioctl(group, VFIO_GROUP_GET_DEVICE_FD(),
                 arena.allocateFrom(sysfs.substring(sysfs.lastIndexOf('/') + 1)));
     }
 
-    private int bind(int cdev, int iommufd) {
+    int bind(int cdev, int iommufd) {
         MemorySegment argument = words(16, 0, iommufd, 0);
         backend.ioctl(cdev, VFIO_DEVICE_BIND_IOMMUFD(), argument);
         return argument.get(ValueLayout.JAVA_INT, 12);
@@ -164,13 +165,13 @@ final class CdevCalls {
         return backend.ioctl(cdev, VFIO_DEVICE_BIND_IOMMUFD(), argument, token);
     }
 
-    private int attach(int device, int target) {
+    int attach(int device, int target) {
         MemorySegment argument = words(12, 0, target);
         backend.ioctl(device, VFIO_DEVICE_ATTACH_IOMMUFD_PT(), argument);
         return argument.get(ValueLayout.JAVA_INT, 8);
     }
 
-    private void detach(int device) {
+    void detach(int device) {
         ioctlOn(device, VFIO_DEVICE_DETACH_IOMMUFD_PT(), 8, 0);
     }
 
@@ -183,7 +184,7 @@ final class CdevCalls {
     }
 
     /** Which of the first numbers stand for something that is needed. */
-    private void census(int iommufd) {
+    void census(int iommufd) {
         for (int id = 1; id < 8; id++) {
             destroy(iommufd, id);
         }
@@ -245,18 +246,18 @@ final class CdevCalls {
             ioctl(iommufd, request, 0);
             ioctlOn(iommufd, request, 8, 1);
         }
-        for (int request = IOMMU_DESTROY; request <= 0x3b94; request++) {
+        for (int request = IOMMU_DESTROY(); request <= 0x3b94; request++) {
             ioctl(iommufd, request, 0);
         }
     }
 
     private void objects(int iommufd) {
-        sizes(iommufd, IOMMU_DESTROY);
-        sizes(iommufd, IOMMU_VFIO_IOAS);
-        sizes(iommufd, IOMMU_IOAS_ALLOC);
+        sizes(iommufd, IOMMU_DESTROY());
+        sizes(iommufd, IOMMU_VFIO_IOAS());
+        sizes(iommufd, IOMMU_IOAS_ALLOC());
         census(iommufd);
         for (int flags : new int[]{1, 2, -1}) {
-            ioctlOn(iommufd, IOMMU_IOAS_ALLOC, 12, flags);
+            ioctlOn(iommufd, IOMMU_IOAS_ALLOC(), 12, flags);
         }
         for (int i = 0; i < 4; i++) {
             ioas(iommufd);
@@ -281,9 +282,9 @@ final class CdevCalls {
         census(iommufd);
     }
 
-    private void sizes(int iommufd, int request) {
-        for (int size : new int[]{0, 4, 7, 8, 9, 11, 12, 13, 16, 24, LARGEST}) {
-            for (int at : new int[]{0, 8, 12, 13, 15, LARGEST - 1}) {
+    void sizes(int iommufd, int request) {
+        for (int size : new int[]{0, 4, 7, 8, 9, 11, 12, 13, 16, 24, 31, 32, 39, 40, 41, LARGEST}) {
+            for (int at : new int[]{0, 4, 5, 8, 12, 13, 15, LARGEST - 1}) {
                 MemorySegment argument = words(size);
                 if (at > 0) {
                     argument.set(ValueLayout.JAVA_BYTE, at, (byte) 0x10);
@@ -340,7 +341,7 @@ final class CdevCalls {
         attach(device, 1);
         detach(device);
         files(device);
-        backend.mmap(4096, PROT_READ_WRITE, MAP_SHARED, device, 0);
+        backend.mmap(Arena.global(), 4096, PROT_READ_WRITE, MAP_SHARED, device, 0);
     }
 
     /** Arguments of BIND, all wrong somewhere. */

@@ -1,5 +1,6 @@
 package io.github.vfio4j.conformance;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_ATTACH_IOMMUFD_PT;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_DETACH_IOMMUFD_PT;
@@ -16,16 +17,22 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IRQ_SET_DATA_EVENTFD;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.Mman;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
@@ -42,14 +49,16 @@ final class DifferentialBackend implements IoctlBackend {
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
-    private static final int IOMMU_DESTROY = 0x3b80;
 
     private final IoctlBackend real;
     private final IoctlBackend emulated;
     private final Map<Integer, Integer> descriptors = new HashMap<>();
+    /** What /proc/self says is about this process, which is none of the emulated kernel's. */
+    private final Set<Integer> aboutThisProcess = new HashSet<>();
     private final List<String> divergences = new ArrayList<>();
     private long calls;
     private @Nullable Runnable afterReal;
+    private boolean dataCompared = true;
 
     DifferentialBackend(IoctlBackend real, IoctlBackend emulated) {
         this.real = real;
@@ -99,12 +108,20 @@ final class DifferentialBackend implements IoctlBackend {
 
     @Override
     public synchronized int open(String path, int flags) {
+        if (path.startsWith("/proc/self/")) {
+            int fd = real.open(path, flags);
+            aboutThisProcess.add(fd);
+            return fd;
+        }
         return newDescriptor("open " + path, real.open(path, flags), emulated.open(path, flags));
     }
 
     @Override
     public synchronized int close(int fd) {
         int realResult = real.close(fd);
+        if (aboutThisProcess.remove(fd)) {
+            return realResult;
+        }
         compare("close", realResult, emulated.close(translate(fd)));
         descriptors.remove(fd);
         return realResult;
@@ -266,7 +283,7 @@ final class DifferentialBackend implements IoctlBackend {
         if (argument.byteSize() == 0) {
             return number + " " + argument.address();
         }
-        boolean isInformative = request >= IOMMU_DESTROY || request == VFIO_IOMMU_MAP_DMA()
+        boolean isInformative = request >= IOMMU_DESTROY() || request == VFIO_IOMMU_MAP_DMA()
                 || request == VFIO_IOMMU_UNMAP_DMA() || request == VFIO_DEVICE_BIND_IOMMUFD()
                 || request == VFIO_DEVICE_ATTACH_IOMMUFD_PT() || request == VFIO_DEVICE_DETACH_IOMMUFD_PT()
                 || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());
@@ -279,6 +296,21 @@ final class DifferentialBackend implements IoctlBackend {
             words.append(' ').append(Integer.toHexString(argument.get(INT, at)));
         }
         return words.toString();
+    }
+
+    /**
+     * Makes calls of which what is read is the device's own business: only how much of it there is is compared.
+     *
+     * @param calls
+     *            reads and writes
+     */
+    synchronized void withoutData(Runnable calls) {
+        dataCompared = false;
+        try {
+            calls.run();
+        } finally {
+            dataCompared = true;
+        }
     }
 
     private long both(String call, MemorySegment buffer, Function<MemorySegment, Long> onReal,
@@ -296,20 +328,38 @@ final class DifferentialBackend implements IoctlBackend {
                 between.run();
                 emulatedResult = onEmulated.apply(copy);
             }
-            compare(call, realResult + " " + text(buffer, realResult),
-                    emulatedResult + " " + text(copy, emulatedResult));
+            if (dataCompared) {
+                compare(call, realResult + " " + text(buffer, realResult),
+                        emulatedResult + " " + text(copy, emulatedResult));
+            } else {
+                compare(call, realResult, emulatedResult);
+            }
             return realResult;
         }
     }
 
+    private static String hex(MemorySegment buffer) {
+        return buffer.byteSize() > 16
+                ? buffer.byteSize() + " bytes"
+                : HexFormat.of().formatHex(buffer.toArray(ValueLayout.JAVA_BYTE));
+    }
+
     private static String text(MemorySegment buffer, long length) {
-        return length <= 0
-                ? ""
-                : new String(buffer.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.ISO_8859_1);
+        if (length <= 0) {
+            return "";
+        }
+        byte[] bytes = buffer.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE);
+        String text = new String(bytes, StandardCharsets.ISO_8859_1);
+        return text.chars().allMatch(character -> character >= ' ' && character <= '~')
+                ? text
+                : HexFormat.of().formatHex(bytes);
     }
 
     @Override
     public synchronized long read(int fd, MemorySegment buffer) {
+        if (aboutThisProcess.contains(fd)) {
+            return real.read(fd, buffer);
+        }
         return both("read", buffer, memory -> real.read(fd, memory), memory -> emulated.read(translate(fd), memory));
     }
 
@@ -320,31 +370,40 @@ final class DifferentialBackend implements IoctlBackend {
 
     @Override
     public synchronized long pread(int fd, MemorySegment buffer, long offset) {
-        return both("pread", buffer, memory -> real.pread(fd, memory, offset),
-                memory -> emulated.pread(translate(fd), memory, offset));
+        return both("pread of " + buffer.byteSize() + " at " + Long.toHexString(offset), buffer,
+                memory -> real.pread(fd, memory, offset), memory -> emulated.pread(translate(fd), memory, offset));
     }
 
     @Override
     public synchronized long pwrite(int fd, MemorySegment buffer, long offset) {
-        return both("pwrite", buffer, memory -> real.pwrite(fd, memory, offset),
-                memory -> emulated.pwrite(translate(fd), memory, offset));
+        return both("pwrite of " + hex(buffer) + " at " + Long.toHexString(offset), buffer,
+                memory -> real.pwrite(fd, memory, offset), memory -> emulated.pwrite(translate(fd), memory, offset));
     }
 
-    /** Compares what is refused; no mapping is. */
+    /** Compares whether it is refused, and how. What is mapped is the real kernel's; memory without a file is nobody else's. */
     @Override
-    public synchronized MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
-        MemorySegment mapping = real.mmap(length, protection, flags, fd, offset);
-        if (mapping.byteSize() > 0) {
-            real.munmap(mapping);
-            throw new UnsupportedOperationException("mappings are not compared");
+    public synchronized MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
+        MemorySegment mapping = real.mmap(arena, length, protection, flags, fd, offset);
+        if ((flags & Mman.MAP_ANONYMOUS) != 0) {
+            return mapping;
         }
-        compare("mmap", mapping.address(), emulated.mmap(length, protection, flags, translate(fd), offset).address());
+        MemorySegment twin = emulated.mmap(arena, length, protection, flags, translate(fd), offset);
+        compare(() -> "mmap of " + length + " at " + Long.toHexString(offset), answer(mapping), answer(twin));
         return mapping;
     }
 
+    private static String answer(MemorySegment mapping) {
+        return mapping.byteSize() == 0 ? Long.toString(mapping.address()) : mapping.byteSize() + " bytes";
+    }
+
     @Override
-    public int munmap(MemorySegment mapping) {
-        throw new UnsupportedOperationException("mappings are not compared");
+    public synchronized int poll(int[] fds, short[] events, int timeoutMillis) {
+        int[] translated = IntStream.of(fds).map(this::translate).toArray();
+        short[] copy = events.clone();
+        int emulatedResult = emulated.poll(translated, copy, timeoutMillis);
+        int realResult = real.poll(fds, events, timeoutMillis);
+        compare("poll", realResult + " " + Arrays.toString(events), emulatedResult + " " + Arrays.toString(copy));
+        return realResult;
     }
 
     @Override

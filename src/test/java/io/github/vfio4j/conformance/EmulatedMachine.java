@@ -46,6 +46,11 @@ final class EmulatedMachine implements Machine {
     }
 
     @Override
+    public KernelProfile profile() {
+        return kernel.profile();
+    }
+
+    @Override
     public PciAddress physicalFunction() {
         return PciAddress.parse("0000:01:00.0");
     }

@@ -5,13 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.util.List;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.Parameter;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** VF tokens on each emulated kernel. */
+/** VF tokens on each emulated kernel, however it may be built. */
 @ParameterizedClass(name = "{0}")
 @MethodSource("profiles")
 class EmulatedSriovTokenTest extends SriovTokenContract {
@@ -24,7 +25,8 @@ class EmulatedSriovTokenTest extends SriovTokenContract {
     private EmulatedMachine machine;
 
     static List<KernelProfile> profiles() {
-        return KernelProfile.all();
+        return KernelProfile.all().stream()
+                .flatMap(kernel -> Stream.of(kernel, kernel.withIommufd(), kernel.withCdev()).distinct()).toList();
     }
 
     @Override

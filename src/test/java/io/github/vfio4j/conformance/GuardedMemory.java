@@ -1,9 +1,11 @@
 package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.backend.Fcntl;
+import io.github.vfio4j.backend.Mman;
 import io.github.vfio4j.backend.NativeBackend;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,19 +17,18 @@ import java.nio.file.Path;
 final class GuardedMemory implements AutoCloseable {
 
     private static final int PAGE = 4096;
-    private static final int PROT_READ_WRITE = 3;
-    private static final int MAP_SHARED = 1;
 
-    private final NativeBackend backend = NativeBackend.create();
+    private final Arena arena = Arena.ofShared();
     private final MemorySegment pages;
 
     GuardedMemory() {
+        NativeBackend backend = NativeBackend.create();
         try {
             Path file = Files.createTempFile("guarded", null);
             Files.write(file, new byte[PAGE]);
             int fd = backend.open(file.toString(), Fcntl.O_RDWR);
             Files.delete(file);
-            pages = backend.mmap(2 * PAGE, PROT_READ_WRITE, MAP_SHARED, fd, 0);
+            pages = backend.mmap(arena, 2 * PAGE, Mman.PROT_READ | Mman.PROT_WRITE, Mman.MAP_SHARED, fd, 0);
             backend.close(fd);
         } catch (IOException e) {
             throw new UncheckedIOException(e);
@@ -44,6 +45,6 @@ final class GuardedMemory implements AutoCloseable {
 
     @Override
     public void close() {
-        backend.munmap(pages);
+        arena.close();
     }
 }

@@ -39,6 +39,9 @@ import picocli.CommandLine.Option;
 @Command(name = "kernel-lane")
 final class KernelLane implements Callable<Integer> {
 
+    /** Enough to come to everything; the guest's processor is an emulated one. */
+    private static final String CONFORMANCE_TRIES = "200";
+
     @Option(names = "--kernel", required = true, description = "the kernel's name in the lane, for example 6.12 or full-7.2")
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private String kernel;
@@ -54,6 +57,14 @@ final class KernelLane implements Callable<Integer> {
     @Option(names = "--unbound", required = true, description = "a function without a driver")
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private PciAddress unboundFunction;
+
+    @Option(names = "--disk", required = true, description = "an NVMe disk of at least 65 MiB on vfio-pci, which begins with lines of vfio4j")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private PciAddress disk;
+
+    @Option(names = "--disk-serial", required = true, description = "its serial number")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private String diskSerial;
 
     @ArgGroup(exclusive = false)
     private @Nullable MediatedDeviceCalls mediatedDevices;
@@ -116,6 +127,7 @@ final class KernelLane implements Callable<Integer> {
         LifecycleCalls.run(machine);
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
+        RegionCalls.run(machine, machine.comparison()::withoutData);
         CdevCalls.run(machine, mediatedDevices == null ? List.of() : mediatedDevices.names());
         if (mediatedDevices != null) {
             mediatedDevices.run(machine.backend());
@@ -125,6 +137,7 @@ final class KernelLane implements Callable<Integer> {
             }
         }
         runTests(machine);
+        runConformanceKit();
 
         List<String> divergences = new ArrayList<>(machine.comparison().divergences());
         divergences.forEach(out::println);
@@ -199,12 +212,33 @@ final class KernelLane implements Callable<Integer> {
         return entries;
     }
 
+    /** The kit as the author of a driver runs it, on the real kernel alone. */
+    private void runConformanceKit() {
+        List<String> arguments = new ArrayList<>(List.of("--device", physicalFunction.toString(), "--device",
+                plainFunction.toString(), "--tries", CONFORMANCE_TRIES, "--seed", Long.toString(seed)));
+        if (mediatedDevices != null) {
+            mediatedDevices.names().forEach(name -> arguments.addAll(List.of("--device", name.toString())));
+        }
+        int exitCode = ConformanceRunner.commandLine(NativeBackend::create, Environment::ofThisMachine).setOut(out)
+                .setErr(out).execute(arguments.toArray(String[]::new));
+        if (exitCode != 0) {
+            failures.add("the conformance kit ended with exit code " + exitCode);
+        }
+    }
+
     private void runTests(RealMachine machine) {
         KernelLaneApiTest.runOn(machine);
+        KernelLaneNvmeTest.runOn(disk, diskSerial, out);
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
-                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class))
-                .filters(EngineFilter.includeEngines("junit-jupiter")).build();
+                        DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneDmaTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneNvmeTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
+                // A try opens a function that takes a tenth of a second to be reset.
+                .configurationParameter("jqwik.tries.default", "20")
+                .filters(EngineFilter.includeEngines("junit-jupiter", "jqwik")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
         var summary = listener.getSummary();

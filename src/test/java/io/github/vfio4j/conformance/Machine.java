@@ -2,6 +2,7 @@ package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.emulation.KernelProfile;
 import java.time.Duration;
 
 /** What the suites of this package run on: a kernel, emulated or real, with devices whose parts are known. */
@@ -10,8 +11,11 @@ interface Machine {
     /** Where the system calls go. */
     IoctlBackend backend();
 
-    /** The profile that the kernel should answer like, for example {@code 6.12}. */
+    /** The version of the profile that the kernel should answer like, for example {@code 6.12}. */
     String kernel();
+
+    /** That profile, with what the kernel has been built with. */
+    KernelProfile profile();
 
     /** An SR-IOV physical function on vfio-pci with at least two virtual functions to create, and BAR 0 in memory. */
     PciAddress physicalFunction();

@@ -67,11 +67,13 @@ final class MediatedDeviceCalls {
         try (MediatedDevice device = new MediatedDevice(backend, mtty)) {
             around(device, mtty);
             FaultyCalls.withoutMemory(device);
+            RegionCalls.runOnMtty(backend, device.fd());
             DmaLoggingCalls.run(device);
             MigrationCalls.run(device);
         }
         try (MediatedDevice device = new MediatedDevice(backend, mttyWithTwoPorts)) {
             MigrationCalls.run(device);
+            RegionCalls.runOnMtty(backend, device.fd());
         }
     }
 

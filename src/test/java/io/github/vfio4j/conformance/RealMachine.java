@@ -2,6 +2,8 @@ package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.emulation.EmulatedKernel;
+import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.trace.Environment;
 import java.time.Duration;
 import java.util.List;
@@ -10,7 +12,7 @@ import java.util.concurrent.locks.LockSupport;
 /** The machine this runs on, with an emulated twin beside it that has the same devices in the same groups. */
 final class RealMachine implements Machine {
 
-    private final String kernel;
+    private final KernelProfile profile;
     private final List<PciAddress> functions;
     private final DifferentialBackend backend;
 
@@ -20,8 +22,9 @@ final class RealMachine implements Machine {
      */
     RealMachine(Environment environment, List<PciAddress> functions, IoctlBackend real) {
         this.functions = functions;
-        kernel = environment.kernel().version();
-        backend = new DifferentialBackend(real, environment.boot(System::nanoTime).newProcess());
+        EmulatedKernel twin = environment.boot(System::nanoTime);
+        profile = twin.profile();
+        backend = new DifferentialBackend(real, twin.newProcess());
     }
 
     /** What both kernels have been asked, and where they differ. */
@@ -36,7 +39,12 @@ final class RealMachine implements Machine {
 
     @Override
     public String kernel() {
-        return kernel;
+        return profile.version();
+    }
+
+    @Override
+    public KernelProfile profile() {
+        return profile;
     }
 
     @Override

@@ -34,13 +34,9 @@ class StateMachinesTest {
     private static final int GET_STATE = 2 | 1 << 16;
     private static final int SET_STATE = 2 | 1 << 17;
     private static final int EINVAL = -Errno.EINVAL.code();
-    private static final List<Integer> SAVING = List.of(3, 6, 7);
 
-    /** The walk from a state to another, for STOP 1 to PRE_COPY_P2P 7 (semantics §B.2.5); empty where it is blocked. */
-    private static final List<List<String>> WALKS = List.of(List.of("", "52", "3", "4", "5", "526", "57"),
-            List.of("51", "", "513", "514", "5", "6", "57"), List.of("1", "152", "", "14", "15", "", ""),
-            List.of("1", "152", "13", "", "15", "1526", "157"), List.of("1", "2", "13", "14", "", "26", "7"),
-            List.of("251", "2", "73", "2514", "25", "", "7"), List.of("51", "52", "3", "514", "5", "6", ""));
+    /** What an mtty says to feature 1: it has every state. */
+    private static final MigrationTable TABLE = new MigrationTable(7);
 
     /** An mtty and what it should be like (semantics §B.8). */
     static final class Mtty {
@@ -59,14 +55,14 @@ class StateMachinesTest {
             int result = device.feature(argument);
             int fd = argument.get(ValueLayout.JAVA_INT, 12);
             assertThat(argument.get(ValueLayout.JAVA_INT, 8)).isEqualTo(to);
-            String walk = to < 1 || to > 7 ? "" : WALKS.get(state - 1).get(to - 1);
+            Optional<List<Integer>> walk = TABLE.walk(state, to);
             // Nothing has been received: what is to be resumed is not complete.
-            if (to != state && (walk.isEmpty() || state == 4)) {
+            if (walk.isEmpty() || (to != state && state == MigrationTable.RESUMING)) {
                 assertThat(result).isEqualTo(EINVAL);
                 assertThat(fd).isEqualTo(-1);
             } else {
                 assertThat(result).isZero();
-                assertThat(fd >= 0).as("a new descriptor from %d to %d", state, to).isEqualTo(walk(walk));
+                assertThat(fd >= 0).as("a new descriptor from %d to %d", state, to).isEqualTo(walk(walk.get()));
                 if (fd >= 0) {
                     device.backend().close(fd);
                 }
@@ -75,13 +71,13 @@ class StateMachinesTest {
         }
 
         /** Goes step by step; whether a session begins on the way. */
-        private boolean walk(String walk) {
+        private boolean walk(List<Integer> walk) {
             boolean begins = false;
-            for (int next : walk.chars().map(digit -> digit - '0').toArray()) {
-                boolean data = next == 4 || SAVING.contains(next);
+            for (int next : walk) {
+                boolean data = MigrationTable.transfersData(next);
                 begins = data && !session;
                 // Pre-copy goes on without a session of its own, if that was lost.
-                boolean goesOn = SAVING.contains(state) && next != 3;
+                boolean goesOn = MigrationTable.isSaving(state) && next != MigrationTable.STOP_COPY;
                 begins &= !goesOn;
                 session = data && (session || begins);
                 state = next;
@@ -144,118 +140,8 @@ class StateMachinesTest {
                         })).withMaxTransformations(60));
     }
 
-    @Property(tries = 300)
+    @Property
     void anMttyMigratesByTheBook(@ForAll("migrations") ActionChain<Mtty> chain) {
         chain.run().device.close();
-    }
-
-    /** A physical function, its virtual function and its token (semantics §D.4). */
-    static final class Functions {
-
-        private static final PciAddress OWNER = PciAddress.parse("0000:01:00.0");
-
-        private final VfioContainer container;
-        private final PciAddress virtual;
-        private final Deque<VfioDevice> owners = new ArrayDeque<>();
-        private final Deque<VfioDevice> users = new ArrayDeque<>();
-        private VfToken token;
-
-        Functions(KernelProfile kernel, VfToken first) {
-            try {
-                Vfio vfio = Vfio.using(new EmulatedMachine(kernel).backend());
-                container = vfio.openContainer();
-                owners.push(container.openDevice(OWNER, first));
-                token = first;
-                PciDevice owner = vfio.pciDevice(OWNER);
-                owner.setSriovNumVfs(1);
-                virtual = owner.virtualFunction(0).orElseThrow();
-            } catch (VfioException e) {
-                throw new AssertionError(e);
-            }
-        }
-
-        private Optional<Errno> open(PciAddress address, Optional<VfToken> given, Deque<VfioDevice> opened) {
-            try {
-                opened.push(
-                        given.isPresent() ? container.openDevice(address, given.get()) : container.openDevice(address));
-                return Optional.empty();
-            } catch (VfioException e) {
-                return e.errno();
-            }
-        }
-
-        void openOwner(Optional<VfToken> given) {
-            boolean matches = given.equals(Optional.of(token));
-            Optional<Errno> refused = users.isEmpty() || matches ? Optional.empty() : Optional.of(Errno.EACCES);
-            assertThat(open(OWNER, given, owners)).isEqualTo(refused);
-            if (refused.isEmpty() && given.isPresent()) {
-                token = given.get();
-            }
-        }
-
-        void openUser(Optional<VfToken> given) {
-            assertThat(open(virtual, given, users))
-                    .isEqualTo(given.equals(Optional.of(token)) ? Optional.empty() : Optional.of(Errno.EACCES));
-        }
-
-        /** Nobody asks who uses virtual functions. */
-        void setToken(VfToken given) {
-            try {
-                owners.getFirst().vfToken().orElseThrow().set(given);
-            } catch (VfioException e) {
-                throw new AssertionError(e);
-            }
-            token = given;
-        }
-
-        void close(Deque<VfioDevice> devices) {
-            try {
-                devices.pop().close();
-            } catch (VfioException e) {
-                throw new AssertionError(e);
-            }
-        }
-
-        @Override
-        public String toString() {
-            return owners.size() + " openings of the owner, " + users.size() + " of its function";
-        }
-    }
-
-    /** Two that differ in the last byte only, and one more. */
-    private static Arbitrary<VfToken> tokens() {
-        return Arbitraries.of("00112233-4455-6677-8899-aabbccddeef0", "00112233-4455-6677-8899-aabbccddeef1",
-                "10112233-4455-6677-8899-aabbccddeef0").map(VfToken::parse);
-    }
-
-    private static Action.Independent<Functions> opening(boolean owner) {
-        return () -> tokens().optional(0.7)
-                .map(given -> Transformer.mutate(owner ? "open the owner" : "open the function", functions -> {
-                    if (owner) {
-                        functions.openOwner(given);
-                    } else {
-                        functions.openUser(given);
-                    }
-                }));
-    }
-
-    @Provide
-    Arbitrary<ActionChain<Functions>> openings() {
-        Action.Independent<Functions> setting = () -> tokens()
-                .map(given -> Transformer.mutate("set a token", functions -> functions.setToken(given)));
-        return Combinators.combine(Arbitraries.of(KernelProfile.all()), tokens()).flatAs((kernel, first) -> ActionChain
-                .startWith(() -> new Functions(kernel, first)).withAction(3, opening(true))
-                .withAction(3, opening(false)).withAction(1, setting)
-                .withAction(1,
-                        Action.<Functions>when(functions -> functions.owners.size() > 1).describeAs("close the owner")
-                                .justMutate(functions -> functions.close(functions.owners)))
-                .withAction(2, Action.<Functions>when(functions -> !functions.users.isEmpty())
-                        .describeAs("close the function").justMutate(functions -> functions.close(functions.users)))
-                .withMaxTransformations(40));
-    }
-
-    @Property(tries = 300)
-    void aTokenGuardsTheVirtualFunctions(@ForAll("openings") ActionChain<Functions> chain) throws VfioException {
-        chain.run().container.close();
     }
 }

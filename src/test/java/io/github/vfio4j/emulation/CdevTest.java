@@ -120,7 +120,7 @@ class CdevTest {
             assertThat(answer(program.process().pread(device, buffer, 0))).isEqualTo("EINVAL");
             assertThat(answer(program.process().pwrite(device, buffer, 0))).isEqualTo("EINVAL");
         }
-        assertThat(answer(program.process().mmap(4096, 3, 1, device, 0).address())).isEqualTo("EINVAL");
+        assertThat(answer(program.process().mmap(Arena.global(), 4096, 3, 1, device, 0).address())).isEqualTo("EINVAL");
     }
 
     @ParameterizedTest
@@ -141,9 +141,8 @@ class CdevTest {
         assertThat(answer(program.feature(device, PROBE, 8))).isEqualTo("0");
         assertThat(answer(program.ioctl(device, 0x3bff))).isEqualTo("ENOTTY");
         assertThat(answer(program.ioctl(device, 0x3b67))).isEqualTo("ENOTTY");
-        assertThatThrownBy(() -> program.write(device, (byte) 0)).isInstanceOf(NotModelledException.class);
-        assertThatThrownBy(() -> program.process().mmap(4096, 3, 1, device, 0))
-                .isInstanceOf(NotModelledException.class);
+        assertThat(answer(program.write(device, (byte) 0))).isEqualTo("1");
+        assertThat(program.process().mmap(Arena.ofAuto(), 4096, 3, 1, device, 0).byteSize()).isEqualTo(4096);
     }
 
     @ParameterizedTest

@@ -8,6 +8,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
+import io.github.vfio4j.uapi.iommufd_h;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Objects;
@@ -17,9 +18,9 @@ import org.jspecify.annotations.Nullable;
 /** What the tests of iommufds and of devices' own files do with a {@link Program}. */
 final class Cdevs {
 
-    static final int IOMMU_DESTROY = 0x3b80;
-    static final int IOMMU_IOAS_ALLOC = 0x3b81;
-    static final int IOMMU_VFIO_IOAS = 0x3b88;
+    static final int IOMMU_DESTROY = iommufd_h.IOMMU_DESTROY();
+    static final int IOMMU_IOAS_ALLOC = iommufd_h.IOMMU_IOAS_ALLOC();
+    static final int IOMMU_VFIO_IOAS = iommufd_h.IOMMU_VFIO_IOAS();
 
     static final int NOT_OPEN = 999;
 

@@ -5,7 +5,7 @@ import static io.github.vfio4j.emulation.Program.success;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_INFO;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_IRQ_INFO;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_REGION_INFO;
-import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_PCI_HOT_RESET;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_IOEVENTFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_QUERY_GFX_PLANE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_RESET;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
@@ -324,8 +324,7 @@ class DeviceInfoTest {
         Program program = machine(kernel);
         int rich = open(program, "rich");
         int mdpy = open(program, "mdpy");
-        assertThatThrownBy(() -> program.ioctl(rich, VFIO_DEVICE_PCI_HOT_RESET()))
-                .isInstanceOf(NotModelledException.class);
+        assertThatThrownBy(() -> program.ioctl(rich, VFIO_DEVICE_IOEVENTFD())).isInstanceOf(NotModelledException.class);
         assertThatThrownBy(() -> program.ioctl(mdpy, VFIO_DEVICE_QUERY_GFX_PLANE()))
                 .isInstanceOf(NotModelledException.class);
         assertThat(answer(program.ioctl(rich, VFIO_DEVICE_QUERY_GFX_PLANE()))).isEqualTo("ENOTTY");

@@ -1,8 +1,11 @@
 package io.github.vfio4j.emulation;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.vfio4j.backend.Fcntl;
 import java.util.List;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -20,5 +23,32 @@ class FileTreeTest {
         assertThat(List.of(program.link("/sys/bus/pci/devices/" + function + "/iommu_group"),
                 program.link("/sys/bus/pci/devices/" + function + "/driver")))
                 .containsExactly("../../../kernel/iommu_groups/5", "../../../bus/pci/drivers/vfio-pci");
+    }
+
+    /** A directory is no link (EINVAL), which tells it from nothing (ENOENT). */
+    @Test
+    void aVfioDeviceShowsItsNumber() {
+        String directory = "/sys/bus/pci/devices/" + Program.PF + "/vfio-dev";
+        for (KernelProfile kernel : KernelProfile.all()) {
+            Program program = Program
+                    .on(Program.machine(kernel).pciFunction("0000:00:05.0", function -> function.unbound()));
+            String there = kernel.version().equals("5.7") ? "ENOENT" : "EINVAL";
+            assertThat(program.link(directory)).as(kernel.version()).isEqualTo(there);
+            assertThat(program.link(directory + "/vfio0")).as(kernel.version()).isEqualTo(there);
+            assertThat(program.link(directory + "/vfio1")).isEqualTo("ENOENT");
+            assertThat(program.link(directory + "/vfio0/vfio0")).isEqualTo("ENOENT");
+            assertThat(program.link(directory + "/vfio0/dev")).isEqualTo("ENOENT");
+            assertThat(program.link("/sys/bus/pci/devices/0000:00:05.0/vfio-dev")).isEqualTo("ENOENT");
+            assertThat(program.link("/dev/vfio/devices")).isEqualTo("ENOENT");
+        }
+        Program program = Program.on(KernelProfile.LINUX_7_2.withCdev());
+        assertThat(program.link(directory + "/vfio0/dev")).isEqualTo("EINVAL");
+        assertThat(program.link("/dev/vfio/devices")).isEqualTo("EINVAL");
+        assertThat(Program.answer(program.open(directory))).isEqualTo("errno 21");
+        assertThatThrownBy(() -> program.process().open(directory, Fcntl.O_RDONLY))
+                .isInstanceOf(NotModelledException.class).hasMessageContaining(directory);
+        assertThat(program.process().openDescriptors()).isEqualTo(3);
+        Program none = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2.withCdev()));
+        assertThat(none.link("/dev/vfio/devices")).isEqualTo("ENOENT");
     }
 }

@@ -119,13 +119,12 @@ class SystemCallsTest {
 
     /** An answer that is no address: −errno, as the system call itself has it. */
     @Test
-    void mappedMemoryIsNotModelled() {
-        assertThat(process.mmap(4096, 1, 1, 99, 0).address()).isEqualTo(-9);
-        int fd = program.open("/dev/null");
-        assertThatExceptionOfType(NotModelledException.class).isThrownBy(() -> process.mmap(4096, 1, 1, fd, 0))
-                .withMessageContaining("mapped memory");
-        MemorySegment memory = arena.allocate(8);
-        assertThatExceptionOfType(NotModelledException.class).isThrownBy(() -> process.munmap(memory));
+    void aMappingIsRefusedByItsPlaceThenItsDescriptorThenItsLength() {
+        int fd = program.open("/dev/vfio/vfio");
+        assertThat(process.mmap(arena, 4096, 1, 1, 99, 1).address()).isEqualTo(-22);
+        assertThat(process.mmap(arena, 0, 1, 1, 99, 0).address()).isEqualTo(-9);
+        assertThat(process.mmap(arena, 0, 1, 1, fd, 0).address()).isEqualTo(-22);
+        assertThat(process.mmap(arena, Long.MAX_VALUE, 1, 1, fd, 0).address()).isEqualTo(-12);
     }
 
     @Test

@@ -26,8 +26,9 @@ class VirtualFunctionGroupsTest {
     @MethodSource(ALL_KERNELS)
     void aGroupOutlivesAVirtualFunctionThatSharesIt(KernelProfile kernel) {
         Program program = Program.on(EmulatedKernel.builder(kernel)
-                .pciFunction(PF, function -> function.group(3).sriov(2).virtualFunctions(2, "vfio-pci")
-                        .virtualFunction(0, 7, "vfio-pci").virtualFunction(1, 8, "vfio-pci"))
+                .pciFunction(PF,
+                        function -> function.group(3).sriov(2).virtualFunctions(2, "vfio-pci")
+                                .virtualFunction(0, 7, "vfio-pci").virtualFunction(1, 8, "vfio-pci"))
                 .pciFunction(PLAIN, function -> function.group(7)));
         assertThat(program.groupPath(VF)).isEqualTo("/dev/vfio/7");
         assertThat(program.groupPath(VF2)).isEqualTo("/dev/vfio/8");
@@ -43,8 +44,8 @@ class VirtualFunctionGroupsTest {
     @ValueSource(strings = {"nvme", "none"})
     void virtualFunctionsThatVfioDoesNotHaveAreRemoved(String driver) {
         for (KernelProfile kernel : KernelProfile.all()) {
-            Program program = Program.on(EmulatedKernel.builder(kernel).pciFunction(PF, function -> function.sriov(2)
-                    .virtualFunctions(2, driver.equals("none") ? null : driver)));
+            Program program = Program.on(EmulatedKernel.builder(kernel).pciFunction(PF,
+                    function -> function.sriov(2).virtualFunctions(2, driver.equals("none") ? null : driver)));
             assertThat(program.link("/sys/bus/pci/devices/" + VF2)).isNotEqualTo("ENOENT");
             assertThat(answer(program.setNumVfs(PF, "0"))).isEqualTo("1");
             assertThat(program.link("/sys/bus/pci/devices/" + VF2)).isEqualTo("ENOENT");
@@ -77,8 +78,7 @@ class VirtualFunctionGroupsTest {
                 }));
         int device = success(program.deviceFd(program.readyGroupAt("/dev/vfio/0"), "cdx-00:00"));
         assertThatExceptionOfType(NotModelledException.class)
-                .isThrownBy(() -> program.ioctl(device, Integer.decode(request)))
-                .withMessageContaining(request);
+                .isThrownBy(() -> program.ioctl(device, Integer.decode(request))).withMessageContaining(request);
         assertThat(answer(program.ioctl(device, 0x3b6a))).isEqualTo("ENOTTY");
         assertThat(answer(program.ioctl(device, 0x3b70))).isEqualTo("ENOTTY");
     }

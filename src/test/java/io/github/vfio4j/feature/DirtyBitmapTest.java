@@ -37,7 +37,7 @@ class DirtyBitmapTest {
     }
 
     /** Runs of pages, some of them long, against the same runs found bit by bit. */
-    @Property(tries = 500)
+    @Property
     void theRangesAreTheRunsOfBits(@ForAll @IntRange(min = 1, max = 1500) int pages,
             @ForAll @Size(max = 12) Set<@IntRange(max = 1499) Integer> begins,
             @ForAll @IntRange(min = 1, max = 200) int run) {

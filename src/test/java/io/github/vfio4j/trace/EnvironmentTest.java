@@ -201,8 +201,8 @@ class EnvironmentTest {
             "256, 0000:02:00.2, true", "256, 0000:01:00.2, false"})
     void aVirtualFunctionIsWhereTheOthersAre(int offset, String name, boolean accepted) throws TranscriptException {
         String devices = "'devices':[{'kind':'pci','name':'0000:01:00.0','group':4,"
-                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':" + offset + ",'stride':2}}," + "{'kind':'pci','name':'" + name
-                + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
+                + "'sriov':{'totalVfs':2,'numVfs':2,'offset':" + offset + ",'stride':2}}," + "{'kind':'pci','name':'"
+                + name + "','group':7,'virtualFunctionOf':'0000:01:00.0'}]";
         if (accepted) {
             EmulatedProcess process = environment(devices).boot().newProcess();
             assertThat(process.open("/dev/vfio/7", Fcntl.O_RDWR)).isPositive();

@@ -75,7 +75,7 @@ class MachineSurveyTest {
                 .startsWith("{\"transcript\":1,\"kernel\":\"6.12\",\"release\":\"6.12.107+deb13-amd64\"")
                 .contains("{\"index\":0,\"size\":16384,\"kind\":\"memory\"}",
                         "{\"index\":2,\"size\":32,\"kind\":\"ioport\"}",
-                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0},\"express\":true",
+                        "\"reset\":true,\"intx\":true,\"msix\":{\"vectors\":5,\"tableBar\":0,\"tableOffset\":8192},\"express\":true",
                         "\"bars\":[],\"reset\":false,\"intx\":false,\"express\":false",
                         "\"sriov\":{\"totalVfs\":2,\"numVfs\":1,\"offset\":3,\"stride\":2}",
                         "\"name\":\"0000:01:00.3\",\"group\":5,\"driver\":\"vfio-pci\",\"virtualFunctionOf\":\"0000:01:00.0\"}",

@@ -43,7 +43,7 @@ class RecordReplayPropertiesTest {
         return Arbitraries.of(KernelProfile.all());
     }
 
-    @Property(tries = 200)
+    @Property
     void aRecordingIsAnsweredAlike(@ForAll("kernels") KernelProfile profile, @ForAll long seed) throws IOException {
         Environment environment = Environment.parse("{\"transcript\":1,\"kernel\":\"" + profile.version()
                 + "\",\"options\":{\"iommufdDriver\":" + (seed % 2 == 0) + "},\"devices\":["

@@ -351,14 +351,14 @@ class RecordingBackendTest {
         StringWriter text = new StringWriter();
         try (RecordingBackend recording = new RecordingBackend(new ForwardingBackend(process) {
             @Override
-            public MemorySegment mmap(long length, int protection, int flags, int fd, long offset) {
+            public MemorySegment mmap(Arena life, long length, int protection, int flags, int fd, long offset) {
                 calls.add("mmap " + length + " " + protection + " " + flags + " " + fd + " " + offset);
                 return mapping;
             }
 
             @Override
-            public int munmap(MemorySegment memory) {
-                calls.add("munmap " + (memory == mapping));
+            public int poll(int[] fds, short[] events, int timeoutMillis) {
+                calls.add("poll " + fds.length + " " + timeoutMillis);
                 return -22;
             }
 
@@ -367,10 +367,10 @@ class RecordingBackendTest {
                 return "the backend behind it";
             }
         }, Environment.parse(ENVIRONMENT), text)) {
-            assertThat(recording.mmap(4096, 3, 1, 7, 8192)).isSameAs(mapping);
-            assertThat(recording.munmap(mapping)).isEqualTo(-22);
+            assertThat(recording.mmap(arena, 4096, 3, 1, 7, 8192)).isSameAs(mapping);
+            assertThat(recording.poll(new int[2], new short[2], 5)).isEqualTo(-22);
             assertThat(recording).hasToString("the backend behind it");
-            assertThat(calls).containsExactly("mmap 4096 3 1 7 8192", "munmap true");
+            assertThat(calls).containsExactly("mmap 4096 3 1 7 8192", "poll 2 5");
         }
         assertThat(text.toString().lines()).hasSize(1);
     }

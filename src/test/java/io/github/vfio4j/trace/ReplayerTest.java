@@ -325,10 +325,11 @@ class ReplayerTest {
 
     @Test
     void thirtyTwoBytesAreShownInFull() throws IOException {
-        String divergence = onlyDivergence(OPEN_MTTY
-                + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'10000000020002000300000000000000',"
-                + "'outFds':[{'offset':12,'name':'m'}],'result':0}\n"
-                + "{'op':'read','fd':'m','length':32,'data':'" + "aa".repeat(32) + "','result':32}\n").expected();
+        String divergence = onlyDivergence(
+                OPEN_MTTY + "{'op':'ioctl','fd':'d','request':'0x3b75','arg':'10000000020002000300000000000000',"
+                        + "'outFds':[{'offset':12,'name':'m'}],'result':0}\n"
+                        + "{'op':'read','fd':'m','length':32,'data':'" + "aa".repeat(32) + "','result':32}\n")
+                .expected();
         assertThat(divergence).isEqualTo("32 with bytes 0-31 " + "aa".repeat(32));
     }
 }

@@ -5,12 +5,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.SortedMap;
 import java.util.SortedSet;
+import java.util.TreeMap;
 import java.util.regex.Pattern;
 
 /**
- * Compares the bindings with what a C compiler makes of a header. {@code AbiTest} does it in every build with the table
- * of the pinned header, {@code scripts/check-abi} with any header at hand.
+ * Compares the bindings with what a C compiler makes of the headers. {@code AbiTest} does it in every build with the table
+ * of the pinned headers, {@code scripts/check-abi} with any at hand.
  * <p>
  * The uAPI only grows. Against the pinned header everything has to be equal; a newer one may have more, and what it has
  * more is told rather than judged, because it is the reason to move the pin.
@@ -44,7 +46,7 @@ record AbiCheck(int facts, List<String> differences, List<String> additions) {
      *            the committed table; when {@code header} is not from the same header, it is a newer one
      */
     static AbiCheck of(AbiTable bindings, AbiTable header, AbiTable pinned) {
-        boolean newer = !header.header().equals(pinned.header());
+        boolean newer = !header.headers().equals(pinned.headers());
         List<String> differences = new ArrayList<>();
         List<String> additions = new ArrayList<>();
         for (AbiEntry java : bindings.entries().values()) {
@@ -102,6 +104,7 @@ record AbiCheck(int facts, List<String> differences, List<String> additions) {
         StringBuilder program = new StringBuilder("""
                 #include <stddef.h>
                 #include <stdio.h>
+                #include <linux/iommufd.h>
                 #include <linux/vfio.h>
 
                 int main(void)
@@ -142,7 +145,11 @@ record AbiCheck(int facts, List<String> differences, List<String> additions) {
                 Path facts = Path.of(arguments[1]);
                 Path macros = Path.of(arguments[2]);
                 Path source = Path.of(arguments[3]);
-                System.out.print(table(bindings, facts, macros, source, arguments[4]).text());
+                SortedMap<String, String> headers = new TreeMap<>();
+                for (int i = 4; i < arguments.length; i += 2) {
+                    headers.put(arguments[i], arguments[i + 1]);
+                }
+                System.out.print(table(bindings, facts, macros, source, headers).text());
             }
             case "compare" -> {
                 AbiTable header = AbiTable.read(Path.of(arguments[1]));
@@ -153,25 +160,25 @@ record AbiCheck(int facts, List<String> differences, List<String> additions) {
         }
     }
 
-    private static AbiTable table(AbiTable bindings, Path facts, Path macros, Path source, String sha256)
-            throws IOException {
+    private static AbiTable table(AbiTable bindings, Path facts, Path macros, Path source,
+            SortedMap<String, String> headers) throws IOException {
         AbiTable printed = AbiTable.read(facts);
         SortedSet<String> unbound = HeaderNames.read(Files.readAllLines(macros), Files.readString(source));
         unbound.removeAll(bindings.entries().keySet());
         // The fields of a struct that is left out as a whole say nothing more.
         unbound.removeIf(key -> key.startsWith("field ")
                 && unbound.contains("struct " + key.substring("field ".length(), key.indexOf('.'))));
-        return new AbiTable(sha256, printed.entries(), unbound);
+        return new AbiTable(headers, printed.entries(), unbound);
     }
 
     private static boolean compare(AbiTable bindings, AbiTable header, AbiTable pinned) {
         AbiCheck check = of(bindings, header, pinned);
         List<String> differences = new ArrayList<>(check.differences);
-        boolean newer = !header.header().equals(pinned.header());
+        boolean newer = !header.headers().equals(pinned.headers());
         if (!newer && differences.isEmpty() && !header.equals(pinned)) {
-            differences.add("the committed table is not what its header says: scripts/check-abi --write makes it so");
+            differences.add("the committed table is not what its headers say: scripts/check-abi --write makes it so");
         }
-        System.out.println(newer ? "not the pinned header, so a newer one: it may only add" : "the pinned header");
+        System.out.println(newer ? "not the pinned headers, so newer ones: they may only add" : "the pinned headers");
         check.additions.forEach(addition -> System.out.println("added: " + addition));
         differences.forEach(difference -> System.out.println("FAILED: " + difference));
         System.out.printf("%d structs, %d fields, %d constants: %d passed, %d failed%n",

@@ -11,33 +11,33 @@ import java.util.TreeMap;
 import java.util.TreeSet;
 
 /**
- * The ABI as one header or the bindings have it, and its form as a file: one fact a line, separated by tabs, sorted, so
+ * The ABI as some headers or the bindings have it, and its form as a file: one fact a line, separated by tabs, sorted, so
  * that a change of the header reads as a change of lines.
  *
- * @param header
- *            SHA-256 of the header the facts are from, {@code -} for the bindings
+ * @param headers
+ *            the headers the facts are from, each with its SHA-256; none for the bindings
  * @param entries
  *            by {@link AbiEntry#key()}
  * @param unbound
- *            keys of what the header has and the bindings leave out. Without them nobody could tell what a newer header
+ *            keys of what the headers have and the bindings leave out. Without them nobody could tell what a newer header
  *            adds from what was left out on purpose.
  */
-record AbiTable(String header, SortedMap<String, AbiEntry> entries, SortedSet<String> unbound) {
+record AbiTable(SortedMap<String, String> headers, SortedMap<String, AbiEntry> entries, SortedSet<String> unbound) {
 
     private static final String PREAMBLE = """
-            # What C and the bindings agree on: written by scripts/check-abi --write from the pinned header.
+            # What C and the bindings agree on: written by scripts/check-abi --write from the pinned headers.
             # header NAME SHA256 | struct NAME - SIZE | field NAME OFFSET SIZE | constant NAME - VALUE
-            # unbound KIND NAME: in the header, not in the bindings
+            # unbound KIND NAME: in the headers, not in the bindings
             """;
 
-    static AbiTable of(String header, List<AbiEntry> entries, SortedSet<String> unbound) {
+    static AbiTable of(SortedMap<String, String> headers, List<AbiEntry> entries, SortedSet<String> unbound) {
         SortedMap<String, AbiEntry> byKey = new TreeMap<>();
         for (AbiEntry entry : entries) {
             if (byKey.put(entry.key(), entry) != null) {
                 throw new IllegalArgumentException(entry.key() + " is there twice");
             }
         }
-        return new AbiTable(header, byKey, unbound);
+        return new AbiTable(headers, byKey, unbound);
     }
 
     static AbiTable read(Path file) throws IOException {
@@ -45,7 +45,7 @@ record AbiTable(String header, SortedMap<String, AbiEntry> entries, SortedSet<St
     }
 
     static AbiTable parse(List<String> lines, String source) {
-        String header = "-";
+        SortedMap<String, String> headers = new TreeMap<>();
         List<AbiEntry> entries = new ArrayList<>();
         SortedSet<String> unbound = new TreeSet<>();
         for (String line : lines) {
@@ -54,7 +54,7 @@ record AbiTable(String header, SortedMap<String, AbiEntry> entries, SortedSet<St
             }
             String[] column = line.split("\t", -1);
             switch (column[0]) {
-                case "header" -> header = column[2];
+                case "header" -> headers.put(column[1], column[2]);
                 case "struct" -> entries.add(AbiEntry.struct(column[1], Long.parseLong(column[3])));
                 case "field" ->
                     entries.add(AbiEntry.field(column[1], Long.parseLong(column[2]), Long.parseLong(column[3])));
@@ -63,12 +63,12 @@ record AbiTable(String header, SortedMap<String, AbiEntry> entries, SortedSet<St
                 default -> throw new IllegalArgumentException(source + " has a line that is no fact: " + line);
             }
         }
-        return of(header, entries, unbound);
+        return of(headers, entries, unbound);
     }
 
     String text() {
         StringBuilder text = new StringBuilder(PREAMBLE);
-        text.append("header\tlinux/vfio.h\t").append(header).append('\n');
+        headers.forEach((name, sha256) -> text.append(String.join("\t", "header", name, sha256)).append('\n'));
         for (AbiEntry.Kind kind : AbiEntry.Kind.values()) {
             for (AbiEntry entry : entries.values()) {
                 if (entry.kind() == kind) {

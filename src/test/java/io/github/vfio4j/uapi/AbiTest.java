@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.stream.Collectors;
@@ -17,18 +18,18 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /**
- * The bindings against what a C compiler made of the header.
+ * The bindings against what a C compiler made of the headers.
  * <p>
  * Nothing else would notice a wrong offset: the emulation reads with the same layouts as the code it is to test, and a
  * kernel mostly answers a misplaced field with a value that looks right. The committed table is compared in every
- * build; {@code -Dvfio4j.abi.table=FILE} takes a table that {@code scripts/check-abi --table FILE} made of another
- * header.
+ * build; {@code -Dvfio4j.abi.table=FILE} takes a table that {@code scripts/check-abi --table FILE} made of
+ * others.
  */
 class AbiTest {
 
     private static final Path PROJECT = Path.of(System.getProperty("basedir", ""));
 
-    private static final Path COMMITTED = PROJECT.resolve("src/test/resources/abi/vfio.tsv");
+    private static final Path COMMITTED = PROJECT.resolve("src/test/resources/abi/uapi.tsv");
 
     @Test
     void bindingsSayWhatTheCompilerSays() throws IOException {
@@ -39,15 +40,20 @@ class AbiTest {
 
         AbiCheck check = AbiCheck.of(bindings, header, pinned);
 
-        check.additions().forEach(addition -> System.out.println("The header adds: " + addition));
-        assertThat(check.differences()).as("differences between the bindings and the header").isEmpty();
+        check.additions().forEach(addition -> System.out.println("The headers add: " + addition));
+        assertThat(check.differences()).as("differences between the bindings and the headers").isEmpty();
         assertThat(check.facts()).isEqualTo(bindings.entries().size());
     }
 
     @Test
     void bindingsHoldTheSymbolsAskedForAndNoOthers() throws IOException {
         Set<String> asked = new TreeSet<>();
-        for (String line : Files.readAllLines(PROJECT.resolve("jextract-config/vfio.symbols"))) {
+        List<String> lines = new ArrayList<>();
+        for (Class<?> header : Bindings.HEADERS) {
+            String name = header.getSimpleName().replaceAll("_h$", "");
+            lines.addAll(Files.readAllLines(PROJECT.resolve("jextract-config/" + name + ".symbols")));
+        }
+        for (String line : lines) {
             if (!line.isBlank() && !line.startsWith("#")) {
                 String[] word = line.strip().split(" +", -1);
                 assertThat(word).as(line).hasSize(2);
@@ -57,8 +63,8 @@ class AbiTest {
         }
         Set<String> held = new TreeSet<>(Bindings.read().entries().keySet());
         held.removeIf(key -> key.startsWith("field "));
-        assertThat(minus(asked, held)).as("asked for in vfio.symbols, missing in the bindings").isEmpty();
-        assertThat(minus(held, asked)).as("in the bindings, not asked for in vfio.symbols").isEmpty();
+        assertThat(minus(asked, held)).as("asked for in *.symbols, missing in the bindings").isEmpty();
+        assertThat(minus(held, asked)).as("in the bindings, not asked for in *.symbols").isEmpty();
     }
 
     private static Set<String> minus(Set<String> some, Set<String> others) {
@@ -68,9 +74,11 @@ class AbiTest {
     }
 
     @Test
-    void tableIsOfThePinnedHeader() throws IOException {
-        List<String> pin = Files.readAllLines(PROJECT.resolve("jextract-config/vfio-header.pin"));
-        assertThat(pin).contains("sha256 = " + AbiTable.read(COMMITTED).header());
+    void tableIsOfThePinnedHeaders() throws IOException {
+        List<String> pin = Files.readAllLines(PROJECT.resolve("jextract-config/headers.pin"));
+        Map<String, String> headers = AbiTable.read(COMMITTED).headers();
+        assertThat(headers).containsOnlyKeys("linux/iommufd.h", "linux/vfio.h")
+                .allSatisfy((header, sha256) -> assertThat(pin).contains("sha256 of " + header + " = " + sha256));
     }
 
     @Test
@@ -95,7 +103,8 @@ class AbiTest {
     /** The one class that calls C is written by hand; constants and layouts must be readable without native access. */
     @Test
     void bindingsHaveNoFunctions() {
-        assertThat(Stream.of(vfio_h.class.getMethods()).filter(method -> Modifier.isStatic(method.getModifiers())))
+        assertThat(Bindings.HEADERS.stream().flatMap(header -> Stream.of(header.getMethods()))
+                .filter(method -> Modifier.isStatic(method.getModifiers())))
                 .allSatisfy(method -> assertThat(method.getParameterCount()).as("parameters of " + method).isZero());
         List<String> linking = new ArrayList<>();
         for (Class<?> type : Bindings.classes()) {

@@ -18,6 +18,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.stream.Stream;
 
@@ -30,6 +31,9 @@ import java.util.stream.Stream;
  */
 final class Bindings {
 
+    /** The classes of the headers' constants. */
+    static final List<Class<?>> HEADERS = List.of(iommufd_h.class, vfio_h.class);
+
     private Bindings() {
     }
 
@@ -38,12 +42,14 @@ final class Bindings {
         for (Class<?> type : structs()) {
             addStruct(type, entries);
         }
-        for (Method method : vfio_h.class.getMethods()) {
-            if (isAccessor(method) && isGenerated(method.getDeclaringClass()) && !method.getName().contains("$")) {
-                entries.add(AbiEntry.constant(method.getName(), constant(call(method))));
+        for (Class<?> header : HEADERS) {
+            for (Method method : header.getMethods()) {
+                if (isAccessor(method) && isGenerated(method.getDeclaringClass()) && !method.getName().contains("$")) {
+                    entries.add(AbiEntry.constant(method.getName(), constant(call(method))));
+                }
             }
         }
-        return AbiTable.of("-", entries, new TreeSet<>());
+        return AbiTable.of(new TreeMap<>(), entries, new TreeSet<>());
     }
 
     /** The generated classes that stand for a C struct. */

@@ -7,17 +7,17 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * Every name {@code vfio.h} defines, bound or not, in the form of {@link AbiEntry#key()}.
+ * Every name {@code vfio.h} and {@code iommufd.h} define, bound or not, in the form of {@link AbiEntry#key()}.
  * <p>
  * This reads what the C preprocessor printed with patterns, not with a C parser. That is enough, because nothing is
  * judged by it: it only finds what a newer header adds, to tell the reader.
  */
 final class HeaderNames {
 
-    private static final Pattern MACRO = Pattern.compile("#define (_*VFIO_\\w+) \\S.*");
+    private static final Pattern MACRO = Pattern.compile("#define (_*(?:VFIO|IOMMU(?:FD)?)_\\w+) \\S.*");
     private static final Pattern ENUM = Pattern.compile("\\benum(?:\\s+\\w+)?\\s*\\{([^}]*)}");
-    private static final Pattern ENUMERATOR = Pattern.compile("(?:^|,)\\s*(VFIO_\\w+)");
-    private static final Pattern STRUCT = Pattern.compile("\\bstruct\\s+(vfio_\\w+)\\s*\\{");
+    private static final Pattern ENUMERATOR = Pattern.compile("(?:^|,)\\s*((?:VFIO|IOMMU(?:FD)?)_\\w+)");
+    private static final Pattern STRUCT = Pattern.compile("\\bstruct\\s+((?:vfio|iommu)_\\w+)\\s*\\{");
     private static final Pattern ATTRIBUTE = Pattern.compile("__attribute__\\s*\\(\\(.*?\\)\\)");
     private static final Pattern MEMBER = Pattern.compile("(\\w+)\\s*(\\[[^]]*])?\\s*;");
 

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
  * A device of one's own. Everything has a default; a model implements what its device is about.
  *
  * <p>
- * What a device can do is asked once, when it comes into being: {@link #migration()}, {@link #dmaLogging()} and
- * {@link #features()} are not called again. All methods are called under this object's monitor, as described in the
+ * What a device can do is asked once, when it comes into being: {@link #migration()}, {@link #dmaLogging()},
+ * {@link #features()} and {@link #regions()} are not called again. All methods are called under this object's monitor, as described in the
  * {@linkplain io.github.vfio4j.emulation.device package}.
  *
  * <pre>{@code
@@ -44,6 +44,19 @@ public interface DeviceModel {
     default void open() throws DeviceFailure {
     }
 
+    /**
+     * The same for a PCI function, which can raise interrupts from here on. Without an implementation it is
+     * {@link #open()}.
+     *
+     * @param host
+     *            the machine; stays the same as long as the device is there
+     * @throws DeviceFailure
+     *             if it can't be opened: the answer of VFIO_GROUP_GET_DEVICE_FD
+     */
+    default void open(DeviceHost host) throws DeviceFailure {
+        open();
+    }
+
     /** The device is closed by its last user. Its data descriptors have ended before. */
     default void close() {
     }
@@ -56,6 +69,16 @@ public interface DeviceModel {
      *             if it fails: nothing changes, not even a device in ERROR
      */
     default void reset() throws DeviceFailure {
+    }
+
+    /**
+     * The registers of a PCI function: BARs that it answers for itself, by index. Others are memory. Those named here have
+     * to be given a size by {@link io.github.vfio4j.emulation.PciFunctionSpec#memoryBar}. Asked once.
+     *
+     * @return by index, 0‥5
+     */
+    default Map<Integer, RegionModel> regions() {
+        return Map.of();
     }
 
     /**

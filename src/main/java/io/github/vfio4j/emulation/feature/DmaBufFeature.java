@@ -1,9 +1,12 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -114,6 +117,16 @@ record DmaBufFeature(FeatureHost device) implements DeviceFeature {
         @Override
         protected boolean isPositional() {
             return false;
+        }
+
+        @Override
+        protected MemorySegment doMmap(Arena arena, Mapping mapping) {
+            throw new NotModelledException("a DMA-buf that is mapped");
+        }
+
+        @Override
+        public short ready() {
+            throw new NotModelledException("a DMA-buf that is waited for");
         }
     }
 }

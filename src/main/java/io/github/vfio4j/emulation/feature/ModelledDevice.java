@@ -1,10 +1,12 @@
 package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.emulation.device.DeviceHost;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import io.github.vfio4j.emulation.device.FeatureModel;
 import io.github.vfio4j.emulation.device.MigrationModel;
+import io.github.vfio4j.emulation.device.RegionModel;
 import io.github.vfio4j.feature.FeatureId;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -16,6 +18,7 @@ public final class ModelledDevice {
     private final @Nullable ModelMigration migration;
     private final @Nullable DmaLoggingModel dmaLogging;
     private final Map<FeatureId, FeatureModel> features;
+    private final Map<Integer, RegionModel> regions;
 
     /**
      * A device that is not open.
@@ -30,6 +33,7 @@ public final class ModelledDevice {
             migration = ofMigration == null ? null : new ModelMigration(profile, ofMigration, model);
             dmaLogging = model.dmaLogging();
             features = Map.copyOf(model.features());
+            regions = Map.copyOf(model.regions());
         }
         for (FeatureId feature : features.keySet()) {
             if (profile.coreFeatures().contains(feature.index())) {
@@ -60,10 +64,24 @@ public final class ModelledDevice {
         return features;
     }
 
+    /** The registers that the model answers for, by BAR. */
+    public Map<Integer, RegionModel> regions() {
+        return regions;
+    }
+
     /** The first opening: 0, or −errno. */
     public int open() {
+        return open(model::open);
+    }
+
+    /** The first opening of a PCI function: 0, or −errno. */
+    public int open(DeviceHost host) {
+        return open(() -> model.open(host));
+    }
+
+    private int open(ModelCall opening) {
         return ModelCall.run(model, () -> {
-            model.open();
+            opening.make();
             if (migration != null) {
                 migration.reset();
             }

@@ -3,11 +3,14 @@ package io.github.vfio4j.emulation.fs;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
-/** What a call brings along besides its argument: the descriptors of the calling process, and memory it points to. */
+/** What a call brings along besides its argument: the calling process, and memory it points to. */
 public interface CallContext {
 
     /** The calling process's descriptors. */
     FdTable descriptors();
+
+    /** The calling process's account of locked memory. */
+    LockedMemory lockedMemory();
 
     /**
      * The memory behind a pointer of the caller's.

@@ -5,8 +5,11 @@ import static io.github.vfio4j.backend.Fcntl.EFD_NONBLOCK;
 import static io.github.vfio4j.backend.Fcntl.EFD_SEMAPHORE;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.backend.Poll;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.BooleanSupplier;
 import java.util.function.ToIntFunction;
 
@@ -23,6 +26,8 @@ public final class EventFd extends OpenFile {
     private final boolean exactWrites;
     private long counter;
     private int drains;
+    private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+    private final List<Runnable> waiters = new CopyOnWriteArrayList<>();
     private volatile boolean closed;
 
     private EventFd(int initialValue, int flags, boolean exactWrites) {
@@ -81,21 +86,38 @@ public final class EventFd extends OpenFile {
     }
 
     /** Adds one, as a device does. */
-    public synchronized void signal() {
-        if (counter != OVERFLOW) {
+    public void signal() {
+        synchronized (this) {
+            if (counter == OVERFLOW) {
+                return;
+            }
             counter++;
             onAdded();
         }
+        notifyListeners();
     }
 
-    /** From now on a part of the kernel takes out what is put in, before any reader sees it. */
-    public synchronized void startDraining() {
-        drains++;
+    /**
+     * From now on a part of the kernel is told when something is put in.
+     *
+     * @param listener
+     *            is told, without any lock of this file's
+     * @param drain
+     *            whether what is put in is taken out, before any reader sees it
+     */
+    public synchronized void addListener(Runnable listener, boolean drain) {
+        listeners.add(listener);
+        if (drain) {
+            drains++;
+        }
     }
 
-    /** The opposite of {@link #startDraining}. */
-    public synchronized void stopDraining() {
-        drains--;
+    /** The opposite of {@link #addListener}. */
+    public synchronized void removeListener(Runnable listener, boolean drain) {
+        listeners.remove(listener);
+        if (drain) {
+            drains--;
+        }
     }
 
     /** Takes out what a read would. */
@@ -103,17 +125,40 @@ public final class EventFd extends OpenFile {
         take();
     }
 
+    private void notifyListeners() {
+        listeners.forEach(Runnable::run);
+    }
+
     private synchronized void onAdded() {
         for (int i = 0; i < drains; i++) {
             take();
         }
         notifyAll();
+        waiters.forEach(Runnable::run);
+    }
+
+    @Override
+    public synchronized short ready() {
+        int readable = counter == 0 ? 0 : Poll.POLLIN;
+        int writable = Long.compareUnsigned(counter, OVERFLOW - 1) < 0 ? Poll.POLLOUT : 0;
+        return (short) (readable | writable | (counter == OVERFLOW ? Poll.POLLERR : 0));
+    }
+
+    @Override
+    public void addWaiter(Runnable waiter) {
+        waiters.add(waiter);
+    }
+
+    @Override
+    public void removeWaiter(Runnable waiter) {
+        waiters.remove(waiter);
     }
 
     private synchronized long take() {
         long taken = semaphore && counter != 0 ? 1 : counter;
         counter -= taken;
         notifyAll();
+        waiters.forEach(Runnable::run);
         return taken;
     }
 
@@ -136,7 +181,15 @@ public final class EventFd extends OpenFile {
     }
 
     @Override
-    protected synchronized long doWrite(MemorySegment buffer) {
+    protected long doWrite(MemorySegment buffer) {
+        long result = add(buffer);
+        if (result > 0) {
+            notifyListeners();
+        }
+        return result;
+    }
+
+    private synchronized long add(MemorySegment buffer) {
         if (exactWrites ? buffer.byteSize() != Long.BYTES : buffer.byteSize() < Long.BYTES) {
             return -Errno.EINVAL.code();
         }

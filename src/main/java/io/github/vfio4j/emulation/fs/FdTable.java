@@ -29,6 +29,11 @@ public final class FdTable {
         files = new AtomicReferenceArray<>(limit);
     }
 
+    /** How many descriptors there can be. */
+    public int limit() {
+        return files.length();
+    }
+
     /** Takes the lowest free number, or answers {@code −EMFILE}. */
     public int reserve() {
         synchronized (taken) {

@@ -6,6 +6,8 @@ import static io.github.vfio4j.backend.Fcntl.O_RDWR;
 import static io.github.vfio4j.backend.Fcntl.O_WRONLY;
 
 import io.github.vfio4j.Errno;
+import io.github.vfio4j.backend.Poll;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
@@ -126,9 +128,46 @@ public abstract class OpenFile {
         return !isPositional() ? -Errno.ESPIPE.code() : writable ? doPwrite(buffer, offset) : -Errno.EBADF.code();
     }
 
-    /** What mmap(2) is refused with, whatever is asked for; 0: it is not. */
-    public int checkMmap() {
-        return 0;
+    /**
+     * mmap(2), after the checks of length and place: the access mode, then the file's own.
+     *
+     * @param arena
+     *            how long the mapping lives
+     * @param mapping
+     *            what is to be mapped
+     * @return memory, or an address that is −errno
+     */
+    public final MemorySegment mmap(Arena arena, Mapping mapping) {
+        boolean mayWrite = !mapping.isShared() || !mapping.isWritable() || writable;
+        if (!readable || !mayWrite) {
+            return MemorySegment.ofAddress(-Errno.EACCES.code());
+        }
+        return doMmap(arena, mapping);
+    }
+
+    /** The file's own mmap; none: {@code ENODEV}. */
+    protected MemorySegment doMmap(Arena arena, Mapping mapping) {
+        return MemorySegment.ofAddress(-Errno.ENODEV.code());
+    }
+
+    /**
+     * What can be done with the file now, of everything there is to poll(2) for. A file without an answer of its own is
+     * always ready.
+     *
+     * @return {@code POLL…}
+     */
+    public short ready() {
+        return Poll.POLLIN | Poll.POLLOUT;
+    }
+
+    /** From now on somebody is to be told when what can be done may have changed. */
+    public void addWaiter(Runnable waiter) {
+        // What is always ready never changes.
+    }
+
+    /** The opposite of {@link #addWaiter}. */
+    public void removeWaiter(Runnable waiter) {
+        // Nothing has been added.
     }
 
     /** The file's own read; none: {@code EINVAL}. */

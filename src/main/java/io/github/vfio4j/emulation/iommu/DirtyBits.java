@@ -12,9 +12,9 @@ import java.util.Arrays;
  * bitmap.
  *
  * <p>
- * No device of this machine does DMA by itself. What is dirty is what type1 takes for dirty: where a group is behind an
- * IOMMU, whose writes it can't see, every page that the IOMMU maps, at every report anew. Drivers that imitate DMA would
- * tell it which pages they pinned, and the sample drivers pin none.
+ * What is dirty is what type1 takes for dirty, whatever devices write: where a group is behind an IOMMU, whose writes it
+ * can't see, every page that the IOMMU maps, at every report anew. Drivers that imitate DMA would tell it which pages they
+ * pinned, and the sample drivers pin none.
  */
 final class DirtyBits {
 

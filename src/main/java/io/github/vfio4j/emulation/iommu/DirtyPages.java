@@ -68,7 +68,7 @@ record DirtyPages(Type1Iommu iommu) {
         if (iommu.mappings().isCutBy(iova, last)) {
             return -Errno.EINVAL.code();
         }
-        for (DmaMapping mapping : iommu.mappings().overlapping(iova, last)) {
+        for (Type1Mapping mapping : iommu.mappings().overlapping(iova, last)) {
             error = iommu.report(call, mapping, bitmap, iova);
             if (error != 0) {
                 return error;

@@ -1,60 +1,45 @@
 package io.github.vfio4j.emulation.iommu;
 
-import org.jspecify.annotations.Nullable;
-
-/** Memory that devices of a container reach (struct vfio_dma). */
-final class DmaMapping {
+/** Memory that devices reach at addresses of theirs: of a container (struct vfio_dma) or of an iommufd (struct iopt_area). */
+public class DmaMapping {
 
     private final long iova;
-    private final long size;
-    private final boolean pinned;
-    private boolean vaddrValid = true;
-    private @Nullable DirtyBits dirty;
+    private final DmaMemory memory;
+    private final DmaAccess access;
 
-    /** The memory's own address plays no part any more: nothing does DMA here. */
-    DmaMapping(long iova, long size, boolean pinned) {
+    /** The memory at an address. */
+    public DmaMapping(long iova, DmaMemory memory, DmaAccess access) {
         this.iova = iova;
-        this.size = size;
-        this.pinned = pinned;
+        this.memory = memory;
+        this.access = access;
     }
 
-    long iova() {
+    /** Its first address. */
+    public final long iova() {
         return iova;
     }
 
-    long size() {
-        return size;
+    /** Bytes, unsigned. */
+    public final long size() {
+        return memory.size();
     }
 
-    long last() {
-        return iova + size - 1;
+    /** Its last address. */
+    public final long last() {
+        return iova + size() - 1;
     }
 
-    boolean contains(long address) {
-        return Long.compareUnsigned(address - iova, size) < 0;
+    /** What is there. */
+    public final DmaMemory memory() {
+        return memory;
     }
 
-    /** Whether an IOMMU maps it, and not only a driver that looks addresses up. */
-    boolean isPinned() {
-        return pinned;
+    /** What devices may do with it. */
+    public final DmaAccess access() {
+        return access;
     }
 
-    /** Whether its memory is where it was said to be; false between VFIO_DMA_UNMAP_FLAG_VADDR and …MAP_FLAG_VADDR. */
-    boolean isVaddrValid() {
-        return vaddrValid;
-    }
-
-    void setVaddrValid(boolean valid) {
-        vaddrValid = valid;
-    }
-
-    /** Its dirty pages; null while nobody tracks them. */
-    @Nullable
-    DirtyBits dirty() {
-        return dirty;
-    }
-
-    void setDirty(@Nullable DirtyBits bits) {
-        dirty = bits;
+    final boolean contains(long address) {
+        return Long.compareUnsigned(address - iova, size()) < 0;
     }
 }

@@ -6,12 +6,18 @@ import java.util.NavigableMap;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
 
-/** The mappings of a container, none of which overlap, by address. */
-final class DmaMappings {
+/**
+ * The mappings of a container or of an address space of an iommufd, none of which overlap, by address. Guarded by its owner.
+ *
+ * @param <M>
+ *            which of both
+ */
+public final class DmaMappings<M extends DmaMapping> {
 
-    private final NavigableMap<Long, DmaMapping> byIova = new TreeMap<>(Long::compareUnsigned);
+    private final NavigableMap<Long, M> byIova = new TreeMap<>(Long::compareUnsigned);
 
-    boolean isEmpty() {
+    /** Whether there is none. */
+    public boolean isEmpty() {
         return byIova.isEmpty();
     }
 
@@ -19,33 +25,37 @@ final class DmaMappings {
         return byIova.size();
     }
 
-    Collection<DmaMapping> all() {
+    /** All of them, in order. */
+    public Collection<M> all() {
         return byIova.values();
     }
 
-    void add(DmaMapping mapping) {
+    /** Adds one that overlaps none. */
+    public void add(M mapping) {
         byIova.put(mapping.iova(), mapping);
     }
 
-    void remove(DmaMapping mapping) {
+    /** Removes one. */
+    public void remove(M mapping) {
         byIova.remove(mapping.iova());
     }
 
-    private @Nullable DmaMapping containing(long address) {
+    /** The one that has an address; null if none has. */
+    public @Nullable M containing(long address) {
         var below = byIova.floorEntry(address);
         return below != null && below.getValue().contains(address) ? below.getValue() : null;
     }
 
     /** Those that have an address in common with a range, in order. */
-    List<DmaMapping> overlapping(long first, long last) {
-        DmaMapping cut = containing(first);
+    public List<M> overlapping(long first, long last) {
+        M cut = containing(first);
         return List.copyOf(byIova.subMap(cut == null ? first : cut.iova(), true, last, true).values());
     }
 
     /** Whether a range begins or ends within one. */
-    boolean isCutBy(long first, long last) {
-        DmaMapping atFirst = containing(first);
-        DmaMapping atLast = containing(last);
+    public boolean isCutBy(long first, long last) {
+        M atFirst = containing(first);
+        M atLast = containing(last);
         return (atFirst != null && atFirst.iova() != first) || (atLast != null && atLast.last() != last);
     }
 }

@@ -10,7 +10,8 @@ package io.github.vfio4j.emulation.iommu;
  */
 public record IovaRange(long first, long last) {
 
-    boolean contains(long otherFirst, long otherLast) {
+    /** Whether it has a whole range in it. */
+    public boolean contains(long otherFirst, long otherLast) {
         return Long.compareUnsigned(first, otherFirst) <= 0 && Long.compareUnsigned(otherLast, last) <= 0;
     }
 }

@@ -6,6 +6,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DMA_MAP_FLAG_WRITE;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.LockedMemory;
 import io.github.vfio4j.emulation.fs.UserMemory;
 import io.github.vfio4j.uapi.vfio_iommu_type1_dma_map;
 import java.lang.foreign.MemorySegment;
@@ -36,7 +37,9 @@ record MapDma(Type1Iommu iommu) {
             return error;
         }
         Type1Iommu.requireEndBelowTop(iova, size);
-        return (flags & VFIO_DMA_MAP_FLAG_VADDR()) != 0 ? updateVaddr(iova, size) : map(call, vaddr, iova, size);
+        return (flags & VFIO_DMA_MAP_FLAG_VADDR()) != 0
+                ? updateVaddr(iova, size)
+                : map(call, iova, DmaMemory.of(call, vaddr, size), access(flags));
     }
 
     private int check(int flags, long vaddr, long iova, long size) {
@@ -54,11 +57,11 @@ record MapDma(Type1Iommu iommu) {
     }
 
     private int updateVaddr(long iova, long size) {
-        List<DmaMapping> mappings = iommu.mappings().overlapping(iova, iova + size - 1);
+        List<Type1Mapping> mappings = iommu.mappings().overlapping(iova, iova + size - 1);
         if (mappings.isEmpty()) {
             return -Errno.ENOENT.code();
         }
-        DmaMapping mapping = mappings.getFirst();
+        Type1Mapping mapping = mappings.getFirst();
         if (mapping.isVaddrValid() || mapping.iova() != iova || mapping.size() != size) {
             return -Errno.EINVAL.code();
         }
@@ -67,38 +70,34 @@ record MapDma(Type1Iommu iommu) {
         return 0;
     }
 
-    private int map(CallContext call, long vaddr, long iova, long size) {
-        if (!iommu.mappings().overlapping(iova, iova + size - 1).isEmpty()) {
+    private static DmaAccess access(int flags) {
+        return new DmaAccess((flags & VFIO_DMA_MAP_FLAG_READ()) != 0, (flags & VFIO_DMA_MAP_FLAG_WRITE()) != 0);
+    }
+
+    private int map(CallContext call, long iova, DmaMemory memory, DmaAccess access) {
+        long last = iova + memory.size() - 1;
+        if (!iommu.mappings().overlapping(iova, last).isEmpty()) {
             return -Errno.EEXIST.code();
         }
         if (iommu.availableMappings() == 0) {
             return -Errno.ENOSPC.code();
         }
         List<IovaRange> ranges = iommu.ranges();
-        if (!ranges.isEmpty() && ranges.stream().noneMatch(range -> range.contains(iova, iova + size - 1))) {
+        if (!ranges.isEmpty() && ranges.stream().noneMatch(range -> range.contains(iova, last))) {
             return -Errno.EINVAL.code();
         }
-        if (iommu.pins() && !isMapped(call, vaddr, size)) {
+        if (iommu.pins() && !memory.isMapped()) {
             return -Errno.EFAULT.code();
         }
-        DmaMapping mapping = new DmaMapping(iova, size, iommu.pins());
+        LockedMemory pinnedFor = iommu.pins() ? call.lockedMemory() : null;
+        if (pinnedFor != null && !pinnedFor.lock(memory.size())) {
+            return -Errno.ENOMEM.code();
+        }
+        Type1Mapping mapping = new Type1Mapping(iova, memory, access, pinnedFor);
         if (iommu.isTracking()) {
             iommu.track(mapping);
         }
         iommu.mappings().add(mapping);
         return 0;
-    }
-
-    /** The memory may be passed along in several pieces. */
-    private static boolean isMapped(CallContext call, long vaddr, long size) {
-        long at = 0;
-        while (Long.compareUnsigned(at, size) < 0) {
-            MemorySegment piece = call.memoryAt(vaddr + at);
-            if (piece == null) {
-                return false;
-            }
-            at += piece.byteSize();
-        }
-        return true;
     }
 }

@@ -10,6 +10,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_TYPE1v2_IOMMU;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DmaFault;
 import io.github.vfio4j.emulation.fs.CallContext;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
@@ -30,7 +31,7 @@ public final class Type1Iommu {
     private final KernelProfile profile;
     private final IommuHardware hardware;
     private final boolean v2;
-    private final DmaMappings mappings = new DmaMappings();
+    private final DmaMappings<Type1Mapping> mappings = new DmaMappings<>();
     private int groupsBehindIommu;
     private int emulatedGroups;
     private boolean leftByHardware;
@@ -95,6 +96,21 @@ public final class Type1Iommu {
         return -Errno.ENOTTY.code();
     }
 
+    /** A device behind the IOMMU reads or writes what is mapped. */
+    public void access(long iova, MemorySegment buffer, boolean write) throws DmaFault {
+        new DmaTransfer(mappings, iova, buffer, write).run();
+    }
+
+    /** Ends with everything that is mapped. */
+    public void release() {
+        List.copyOf(mappings.all()).forEach(this::remove);
+    }
+
+    void remove(Type1Mapping mapping) {
+        mappings.remove(mapping);
+        mapping.unpin();
+    }
+
     KernelProfile profile() {
         return profile;
     }
@@ -104,7 +120,7 @@ public final class Type1Iommu {
         return v2;
     }
 
-    DmaMappings mappings() {
+    DmaMappings<Type1Mapping> mappings() {
         return mappings;
     }
 
@@ -154,17 +170,17 @@ public final class Type1Iommu {
         tracking = false;
     }
 
-    void track(DmaMapping mapping) {
+    void track(Type1Mapping mapping) {
         mapping.setDirty(new DirtyBits(mapping.size() / pageSize()));
     }
 
     /** The bits of a mapping while dirty pages are tracked. */
-    static DirtyBits dirty(DmaMapping mapping) {
+    static DirtyBits dirty(Type1Mapping mapping) {
         return Objects.requireNonNull(mapping.dirty());
     }
 
     /** Writes a mapping's bits to where they belong in a bitmap that begins with another address. */
-    int report(CallContext call, DmaMapping mapping, UserBitmap bitmap, long firstIova) {
+    int report(CallContext call, Type1Mapping mapping, UserBitmap bitmap, long firstIova) {
         DirtyBits dirty = dirty(mapping);
         if (pins() && mapping.isPinned()) {
             dirty.setAll();

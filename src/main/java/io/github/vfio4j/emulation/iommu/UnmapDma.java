@@ -91,20 +91,20 @@ record UnmapDma(Type1Iommu iommu) {
      * What a range touches. In the first version of type1 a range may cut mappings: one that begins within a mapping
      * touches nothing, one that ends within a mapping touches all of it.
      */
-    private List<DmaMapping> touched(long first, long last) {
-        List<DmaMapping> mappings = iommu.mappings().overlapping(first, last);
+    private List<Type1Mapping> touched(long first, long last) {
+        List<Type1Mapping> mappings = iommu.mappings().overlapping(first, last);
         return mappings.isEmpty() || Long.compareUnsigned(mappings.getFirst().iova(), first) < 0 ? List.of() : mappings;
     }
 
     private long unmap(CallContext call, long first, long last, @Nullable UserBitmap bitmap) {
         long unmapped = 0;
-        for (DmaMapping mapping : touched(first, last)) {
+        for (Type1Mapping mapping : touched(first, last)) {
             int error = bitmap == null ? 0 : iommu.report(call, mapping, bitmap, first);
             if (error != 0) {
                 // What has gone before stays gone.
                 return error;
             }
-            iommu.mappings().remove(mapping);
+            iommu.remove(mapping);
             unmapped += mapping.size();
         }
         return unmapped;
@@ -112,11 +112,11 @@ record UnmapDma(Type1Iommu iommu) {
 
     /** All of them or none. */
     private long invalidate(long first, long last) {
-        List<DmaMapping> mappings = touched(first, last);
-        if (!mappings.stream().allMatch(DmaMapping::isVaddrValid)) {
+        List<Type1Mapping> mappings = touched(first, last);
+        if (!mappings.stream().allMatch(Type1Mapping::isVaddrValid)) {
             return -Errno.EINVAL.code();
         }
         mappings.forEach(mapping -> mapping.setVaddrValid(false));
-        return mappings.stream().mapToLong(DmaMapping::size).sum();
+        return mappings.stream().mapToLong(Type1Mapping::size).sum();
     }
 }

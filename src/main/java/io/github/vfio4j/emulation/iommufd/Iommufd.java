@@ -2,6 +2,8 @@ package io.github.vfio4j.emulation.iommufd;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.iommu.DmaOwnership;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.iommufd.IommufdObject.Access;
 import io.github.vfio4j.emulation.iommufd.IommufdObject.BoundDevice;
 import io.github.vfio4j.emulation.iommufd.IommufdObject.Ioas;
@@ -20,16 +22,17 @@ import org.jspecify.annotations.Nullable;
  * results are ≥ 0 or −errno.
  *
  * <p>
- * Address spaces are empty: mapping is not modelled yet. Page tables are those that attaching to an address space makes;
- * with one IOMMU, each address space has at most one.
+ * Page tables are those that attaching to an address space makes; with one IOMMU, each address space has at most one.
  */
 public final class Iommufd {
 
     private final NavigableMap<Integer, IommufdObject> objects = new TreeMap<>();
     private final Map<DmaOwnership, PageTable> pageTables = new HashMap<>();
+    private final IommuHardware hardware;
     private @Nullable Ioas compatIoas;
 
-    Iommufd() {
+    Iommufd(IommuHardware hardware) {
+        this.hardware = hardware;
     }
 
     private <T extends IommufdObject> T add(IntFunction<T> factory) {
@@ -48,7 +51,21 @@ public final class Iommufd {
 
     /** A new address space. */
     synchronized int allocateIoas() {
-        return add(Ioas::new).id();
+        return addIoas().id();
+    }
+
+    private Ioas addIoas() {
+        return add(id -> new Ioas(id, new AddressSpace(hardware)));
+    }
+
+    /** What is mapped in the address space of a number; null if it has none of that number. */
+    synchronized @Nullable AddressSpace addressSpace(int id) {
+        return objects.get(id) instanceof Ioas ioas ? ioas.space() : null;
+    }
+
+    /** What is mapped in the address space of those who know only containers; null if there is none. */
+    synchronized @Nullable AddressSpace compatAddressSpace() {
+        return compatIoas == null ? null : compatIoas.space();
     }
 
     /** Destroys what nothing else needs. Whatever has been made for a device is needed by it. */
@@ -79,7 +96,7 @@ public final class Iommufd {
     /** Makes sure that there is one: a group is to be used with this iommufd as with a container. */
     public synchronized void ensureCompatIoas() {
         if (compatIoas == null) {
-            compatIoas = add(Ioas::new);
+            compatIoas = addIoas();
         }
     }
 
@@ -138,11 +155,29 @@ public final class Iommufd {
                 default -> -Errno.EINVAL.code();
             };
         }
-        if (objects.get(device) instanceof Access access && objects.get(target) instanceof Ioas ioas) {
+        return objects.get(device) instanceof Access access && objects.get(target) instanceof Ioas ioas
+                ? attach(access, ioas)
+                : -Errno.ENOENT.code();
+    }
+
+    private static int attach(Access access, Ioas ioas) {
+        Ioas before = access.ioas();
+        if (before != ioas) {
+            int error = ioas.space().addAccess();
+            if (error != 0) {
+                return error;
+            }
+            detach(access);
             access.setIoas(ioas);
-            return target;
         }
-        return -Errno.ENOENT.code();
+        return ioas.id();
+    }
+
+    private static void detach(Access access) {
+        if (access.ioas() != null) {
+            access.ioas().space().removeAccess();
+            access.setIoas(null);
+        }
     }
 
     private int attach(BoundDevice device, Ioas ioas) {
@@ -152,6 +187,11 @@ public final class Iommufd {
     }
 
     private int attachToNewTable(BoundDevice device, Ioas ioas) {
+        boolean isGroupElsewhere = pageTables.containsKey(device.group()) && !device.isAttached();
+        int error = isGroupElsewhere ? -Errno.EINVAL.code() : ioas.space().addPageTable();
+        if (error != 0) {
+            return error;
+        }
         PageTable table = add(id -> new PageTable(id, ioas));
         int result = attach(device, table);
         removeUnused(table);
@@ -173,7 +213,7 @@ public final class Iommufd {
     /** Detaches a bound device, if it is attached. */
     public synchronized void detach(int device) {
         if (objects.get(device) instanceof Access access) {
-            access.setIoas(null);
+            detach(access);
         } else if (objects.get(device) instanceof BoundDevice bound) {
             bound.setAttached(false);
             if (all(BoundDevice.class).noneMatch(other -> other.group() == bound.group() && other.isAttached())) {
@@ -182,9 +222,19 @@ public final class Iommufd {
         }
     }
 
+    /** What the DMA of a bound device goes to; null while it is attached to nothing. */
+    public synchronized @Nullable DmaTarget dmaTarget(int device) {
+        if (objects.get(device) instanceof Access access) {
+            return access.ioas() == null ? null : access.ioas().space();
+        }
+        PageTable table = objects.get(device) instanceof BoundDevice bound ? pageTables.get(bound.group()) : null;
+        return table == null ? null : table.ioas().space();
+    }
+
     private void removeUnused(@Nullable PageTable table) {
         if (table != null && !pageTables.containsValue(table)) {
             objects.remove(table.id());
+            table.ioas().space().removePageTable();
         }
     }
 }

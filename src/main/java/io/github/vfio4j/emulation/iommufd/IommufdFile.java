@@ -1,5 +1,17 @@
 package io.github.vfio4j.emulation.iommufd;
 
+import static io.github.vfio4j.uapi.iommufd_h.IOMMUFD_CMD_BASE;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_DESTROY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_ALLOC;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_COPY;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_IOVA_RANGES;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_MAP;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_IOAS_UNMAP;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS_CLEAR;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS_GET;
+import static io.github.vfio4j.uapi.iommufd_h.IOMMU_VFIO_IOAS_SET;
+
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
@@ -7,6 +19,14 @@ import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.ExtensibleStruct;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import io.github.vfio4j.emulation.iommu.IommuHardware;
+import io.github.vfio4j.uapi.iommu_destroy;
+import io.github.vfio4j.uapi.iommu_ioas_alloc;
+import io.github.vfio4j.uapi.iommu_ioas_copy;
+import io.github.vfio4j.uapi.iommu_ioas_iova_ranges;
+import io.github.vfio4j.uapi.iommu_ioas_map;
+import io.github.vfio4j.uapi.iommu_ioas_unmap;
+import io.github.vfio4j.uapi.iommu_vfio_ioas;
 import java.lang.foreign.MemorySegment;
 import java.util.function.ToIntFunction;
 
@@ -19,35 +39,19 @@ import java.util.function.ToIntFunction;
  */
 public final class IommufdFile extends OpenFile {
 
-    private static final int IOMMU_DESTROY = 0x3b80;
-    private static final int IOMMU_IOAS_ALLOC = 0x3b81;
-    private static final int IOMMU_VFIO_IOAS = 0x3b88;
-
     private static final int NUMBER = 0xff;
-    private static final int FIRST_NUMBER = IOMMU_DESTROY & NUMBER;
-
-    private static final int DESTROY_SIZE = 8;
-    private static final int DESTROY_ID = 4;
-
-    private static final int ALLOC_SIZE = 12;
-    private static final int ALLOC_FLAGS = 4;
-    private static final int ALLOC_ID = 8;
-
-    private static final int VFIO_IOAS_SIZE = 12;
-    private static final int VFIO_IOAS_ID = 4;
-    private static final int VFIO_IOAS_OPERATION = 8;
-    private static final int GET = 0;
-    private static final int SET = 1;
-    private static final int CLEAR = 2;
+    private static final int FIRST_NUMBER = IOMMUFD_CMD_BASE();
 
     private final KernelProfile profile;
-    private final Iommufd iommufd = new Iommufd();
-    private final VfioCompat compat = new VfioCompat(iommufd);
+    private final Iommufd iommufd;
+    private final VfioCompat compat;
 
     /** open(2): a new one each time, without objects. */
-    public IommufdFile(KernelProfile profile, boolean readable, boolean writable) {
+    public IommufdFile(KernelProfile profile, IommuHardware hardware, boolean readable, boolean writable) {
         super(readable, writable);
         this.profile = profile;
+        iommufd = new Iommufd(hardware);
+        compat = new VfioCompat(iommufd, profile);
     }
 
     /** What it stands for. */
@@ -64,45 +68,65 @@ public final class IommufdFile extends OpenFile {
     public int ioctl(CallContext call, int request, MemorySegment argument) {
         int number = request & NUMBER;
         if (number < FIRST_NUMBER || number > profile.lastIommufdRequest()) {
-            return compat.ioctl(request, argument);
+            return compat.ioctl(call, request, argument);
         }
         if (!UserMemory.mapped(argument, 0, Integer.BYTES)) {
             return -Errno.EFAULT.code();
         }
-        return switch (request) {
-            case IOMMU_DESTROY ->
-                execute(argument, DESTROY_SIZE, command -> iommufd.destroy(UserMemory.getInt(command, DESTROY_ID)));
-            case IOMMU_IOAS_ALLOC -> execute(argument, ALLOC_SIZE, command -> allocateIoas(argument, command));
-            case IOMMU_VFIO_IOAS -> execute(argument, VFIO_IOAS_SIZE, command -> vfioIoas(argument, command));
-            default -> unknown(request);
-        };
+        if (request == IOMMU_DESTROY()) {
+            return execute(argument, iommu_destroy.sizeof(),
+                    command -> iommufd.destroy(UserMemory.getInt(command, iommu_destroy.id$offset())));
+        }
+        if (request == IOMMU_IOAS_ALLOC()) {
+            return execute(argument, iommu_ioas_alloc.sizeof(), command -> allocateIoas(argument, command));
+        }
+        if (request == IOMMU_VFIO_IOAS()) {
+            return execute(argument, iommu_vfio_ioas.sizeof(), command -> vfioIoas(argument, command));
+        }
+        if (request == IOMMU_IOAS_IOVA_RANGES()) {
+            return execute(argument, iommu_ioas_iova_ranges.sizeof(),
+                    command -> new IovaRanges(iommufd).execute(call, argument, command));
+        }
+        if (request == IOMMU_IOAS_MAP()) {
+            return execute(argument, iommu_ioas_map.sizeof(),
+                    command -> new IoasMap(iommufd, profile).execute(call, argument, command));
+        }
+        if (request == IOMMU_IOAS_COPY()) {
+            return execute(argument, iommu_ioas_copy.sizeof(),
+                    command -> new IoasCopy(iommufd).execute(argument, command));
+        }
+        if (request == IOMMU_IOAS_UNMAP()) {
+            return execute(argument, iommu_ioas_unmap.sizeof(),
+                    command -> new IoasUnmap(iommufd).execute(argument, command));
+        }
+        return unknown(request);
     }
 
     /** Another number that ends alike is unknown; the others of the range are requests. */
     private static int unknown(int request) {
-        if ((request & ~NUMBER) == (IOMMU_DESTROY & ~NUMBER)) {
+        if ((request & ~NUMBER) == (IOMMU_DESTROY() & ~NUMBER)) {
             throw new NotModelledException("the iommufd request 0x" + Integer.toHexString(request)
-                    + " (mapping, page tables, hardware information)");
+                    + " (options, page tables, hardware information)");
         }
         return -Errno.ENOTTY.code();
     }
 
-    private static int execute(MemorySegment argument, int size, ToIntFunction<MemorySegment> execution) {
+    private static int execute(MemorySegment argument, long size, ToIntFunction<MemorySegment> execution) {
         long userSize = Integer.toUnsignedLong(UserMemory.getInt(argument, 0));
         if (userSize < size) {
             return -Errno.EINVAL.code();
         }
-        MemorySegment command = MemorySegment.ofArray(new byte[size]);
+        MemorySegment command = MemorySegment.ofArray(new byte[(int) size]);
         int error = ExtensibleStruct.copy(argument, userSize, command);
         return error != 0 ? error : execution.applyAsInt(command);
     }
 
     private int allocateIoas(MemorySegment argument, MemorySegment command) {
-        if (UserMemory.getInt(command, ALLOC_FLAGS) != 0) {
+        if (UserMemory.getInt(command, iommu_ioas_alloc.flags$offset()) != 0) {
             return -Errno.EOPNOTSUPP.code();
         }
         int id = iommufd.allocateIoas();
-        UserMemory.putInt(command, ALLOC_ID, id);
+        UserMemory.putInt(command, iommu_ioas_alloc.out_ioas_id$offset(), id);
         int error = ExtensibleStruct.answer(argument, command);
         if (error != 0) {
             iommufd.destroy(id);
@@ -112,12 +136,14 @@ public final class IommufdFile extends OpenFile {
 
     private int vfioIoas(MemorySegment argument, MemorySegment command) {
         // 16 bits of it are reserved; with any of them set it is none of these.
-        return switch (UserMemory.getInt(command, VFIO_IOAS_OPERATION)) {
-            case GET -> getCompatIoas(argument, command);
-            case SET -> iommufd.setCompatIoas(UserMemory.getInt(command, VFIO_IOAS_ID));
-            case CLEAR -> iommufd.clearCompatIoas();
-            default -> -Errno.EOPNOTSUPP.code();
-        };
+        int operation = UserMemory.getInt(command, iommu_vfio_ioas.op$offset());
+        if (operation == IOMMU_VFIO_IOAS_GET()) {
+            return getCompatIoas(argument, command);
+        }
+        if (operation == IOMMU_VFIO_IOAS_SET()) {
+            return iommufd.setCompatIoas(UserMemory.getInt(command, iommu_vfio_ioas.ioas_id$offset()));
+        }
+        return operation == IOMMU_VFIO_IOAS_CLEAR() ? iommufd.clearCompatIoas() : -Errno.EOPNOTSUPP.code();
     }
 
     private int getCompatIoas(MemorySegment argument, MemorySegment command) {
@@ -125,7 +151,7 @@ public final class IommufdFile extends OpenFile {
         if (id < 0) {
             return id;
         }
-        UserMemory.putInt(command, VFIO_IOAS_ID, id);
+        UserMemory.putInt(command, iommu_vfio_ioas.ioas_id$offset(), id);
         return ExtensibleStruct.answer(argument, command);
     }
 }

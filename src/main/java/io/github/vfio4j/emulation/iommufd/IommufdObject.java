@@ -18,8 +18,16 @@ abstract sealed class IommufdObject {
 
     /** An I/O address space: what programs map memory in. */
     static final class Ioas extends IommufdObject {
-        Ioas(int id) {
+
+        private final AddressSpace space;
+
+        Ioas(int id, AddressSpace space) {
             super(id);
+            this.space = space;
+        }
+
+        AddressSpace space() {
+            return space;
         }
     }
 

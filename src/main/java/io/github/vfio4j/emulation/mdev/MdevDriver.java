@@ -14,8 +14,10 @@ import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DmaLoggingModel;
 import io.github.vfio4j.emulation.feature.Migration;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.vfio.Driver;
 import io.github.vfio4j.emulation.vfio.InfoArgument;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
@@ -41,7 +43,7 @@ public final class MdevDriver implements Driver {
 
     /** A serial card with one port or two. */
     public static MdevDriver mtty(KernelProfile profile, String name, int ports) {
-        return new MdevDriver(profile, name, new MttyModel(profile, ports, new MttyIrqs()),
+        return new MdevDriver(profile, name, new MttyModel(profile, ports, new MttyIrqs(), new MttyConfig(ports)),
                 profile.mttyMigrates() ? new MttyMigration(ports) : null);
     }
 
@@ -93,6 +95,21 @@ public final class MdevDriver implements Driver {
             return 0;
         }
         return request == VFIO_DEVICE_QUERY_GFX_PLANE() ? model.queryPlane() : -Errno.ENOTTY.code();
+    }
+
+    @Override
+    public long read(MemorySegment buffer, long offset) {
+        return model.access(buffer, offset, false);
+    }
+
+    @Override
+    public long write(MemorySegment buffer, long offset) {
+        return model.access(buffer, offset, true);
+    }
+
+    @Override
+    public MemorySegment mmap(Arena arena, Mapping mapping) {
+        return model.map(arena, mapping);
     }
 
     private int deviceInfo(MemorySegment argument) {

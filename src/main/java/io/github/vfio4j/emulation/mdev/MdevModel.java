@@ -1,7 +1,9 @@
 package io.github.vfio4j.emulation.mdev;
 
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.vfio.RegionInfo;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -22,6 +24,12 @@ interface MdevModel {
      *            how many interrupts the driver believes each index to have
      */
     int setIrqs(FdTable descriptors, MemorySegment argument, int interrupts);
+
+    /** A read or a write: how many bytes, or −errno. */
+    long access(MemorySegment buffer, long offset, boolean write);
+
+    /** mmap(2): memory, or an address that is −errno. */
+    MemorySegment map(Arena arena, Mapping mapping);
 
     /** VFIO_DEVICE_QUERY_GFX_PLANE: 0, or −errno. */
     int queryPlane();

@@ -10,8 +10,10 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_REGION_INFO_FLAG_WRITE;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.vfio.InfoArgument;
 import io.github.vfio4j.emulation.vfio.RegionInfo;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -44,6 +46,16 @@ record MdpyModel() implements MdevModel {
     @Override
     public int setIrqs(FdTable descriptors, MemorySegment argument, int interrupts) {
         return -Errno.EINVAL.code();
+    }
+
+    @Override
+    public long access(MemorySegment buffer, long offset, boolean write) {
+        throw new NotModelledException("the regions of the sample display");
+    }
+
+    @Override
+    public MemorySegment map(Arena arena, Mapping mapping) {
+        throw new NotModelledException("the memory of the sample display");
     }
 
     @Override

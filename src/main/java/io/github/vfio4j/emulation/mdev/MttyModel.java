@@ -16,14 +16,16 @@ import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.Mapping;
 import io.github.vfio4j.emulation.vfio.InfoArgument;
 import io.github.vfio4j.emulation.vfio.IrqSet;
 import io.github.vfio4j.emulation.vfio.RegionInfo;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
 /** mtty as a device: 8 registers in a BAR for each port, and one interrupt (semantics §E.4). */
-record MttyModel(KernelProfile profile, int ports, MttyIrqs irqs) implements MdevModel {
+record MttyModel(KernelProfile profile, int ports, MttyIrqs irqs, MttyConfig config) implements MdevModel {
 
     private static final int CONFIG_SIZE = 255;
     private static final int PORT_SIZE = 8;
@@ -67,6 +69,17 @@ record MttyModel(KernelProfile profile, int ports, MttyIrqs irqs) implements Mde
             }
             return irqs.set(descriptors, set);
         });
+    }
+
+    @Override
+    public long access(MemorySegment buffer, long offset, boolean write) {
+        return config.access(buffer, offset, write);
+    }
+
+    /** The driver has none. */
+    @Override
+    public MemorySegment map(Arena arena, Mapping mapping) {
+        return MemorySegment.ofAddress(-Errno.EINVAL.code());
     }
 
     @Override

@@ -6,8 +6,10 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_UPDATE_VADDR;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DmaFault;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
 import io.github.vfio4j.emulation.iommu.IommuHardware;
 import io.github.vfio4j.emulation.iommu.Type1Iommu;
 import java.lang.foreign.MemorySegment;
@@ -19,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * A container, /dev/vfio/vfio (semantics §E.1): groups that share an IOMMU. It goes on while a group is in it, even when
  * its own descriptor is closed.
  */
-public final class Container {
+public final class Container implements DmaTarget {
 
     /** VFIO_TYPE1_NESTING_IOMMU, which the header of Linux 7.2 does not have any more. */
     private static final long NESTING = 6;
@@ -54,7 +56,8 @@ public final class Container {
     /** Without a group the container is as new: its IOMMU and all mappings are gone. */
     synchronized void detachGroup(IommuGroup group) {
         groups.remove(group);
-        if (groups.isEmpty()) {
+        if (groups.isEmpty() && iommu != null) {
+            iommu.release();
             iommu = null;
         } else if (iommu != null) {
             iommu.detach(group.isEmulated());
@@ -104,6 +107,14 @@ public final class Container {
 
     private synchronized int iommuIoctl(CallContext call, int request, MemorySegment argument) {
         return iommu == null ? -Errno.EINVAL.code() : iommu.ioctl(call, request, argument);
+    }
+
+    @Override
+    public synchronized void access(long iova, MemorySegment buffer, boolean write) throws DmaFault {
+        if (iommu == null) {
+            throw new DmaFault(iova, "the container has no IOMMU yet");
+        }
+        iommu.access(iova, buffer, write);
     }
 
     /** The descriptor's side of it. */

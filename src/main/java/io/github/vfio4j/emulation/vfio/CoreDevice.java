@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.emulation.feature.FeatureDispatch;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
+import io.github.vfio4j.emulation.iommu.DmaTarget;
 import io.github.vfio4j.emulation.iommufd.Iommufd;
 import io.github.vfio4j.emulation.iommufd.IommufdFile;
 import java.lang.foreign.MemorySegment;
@@ -21,8 +22,9 @@ public final class CoreDevice {
     private final @Nullable FeatureDispatch features;
     private int files;
     private int openFiles;
-    private @Nullable IommufdFile iommufd;
-    private int idInIommufd;
+    /** Guarded by this object, and read by the device's DMA without. */
+    private volatile @Nullable IommufdFile iommufd;
+    private volatile int idInIommufd;
 
     /** A device that is not open. */
     CoreDevice(int number, Driver driver, IommuGroup group) {
@@ -121,16 +123,17 @@ public final class CoreDevice {
         if (!by.tryAcquire()) {
             throw new IllegalStateException("who binds to an iommufd has it open");
         }
-        iommufd = by;
         idInIommufd = id;
+        iommufd = by;
         return 0;
     }
 
     private synchronized void unbind() {
-        if (iommufd != null) {
-            iommufd.iommufd().unbind(idInIommufd);
-            iommufd.release();
+        IommufdFile bound = iommufd;
+        if (bound != null) {
             iommufd = null;
+            bound.iommufd().unbind(idInIommufd);
+            bound.release();
         }
     }
 
@@ -147,6 +150,16 @@ public final class CoreDevice {
     /** Detaches the bound device. */
     synchronized void detach() {
         Objects.requireNonNull(iommufd).iommufd().detach(idInIommufd);
+    }
+
+    /**
+     * What its DMA goes to; null if it is nowhere to go. Takes no lock that a driver could be called under: a device does DMA
+     * while it has its own.
+     */
+    @Nullable
+    DmaTarget dmaTarget() {
+        IommufdFile bound = iommufd;
+        return bound != null ? bound.iommufd().dmaTarget(idInIommufd) : group.container();
     }
 
     /** An ioctl of a file that may use the device, if it is not about that file. */

@@ -1,7 +1,10 @@
 package io.github.vfio4j.emulation.vfio;
 
+import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.feature.FeatureHost;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.Mapping;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import org.jspecify.annotations.Nullable;
 
@@ -41,6 +44,21 @@ public interface Driver extends FeatureHost {
 
     /** Any ioctl wakes the device before anything else, if its driver has power management. */
     default void wake() {
+    }
+
+    /** read(2) or pread(2) of the device; a driver without is {@code EINVAL}. */
+    default long read(MemorySegment buffer, long offset) {
+        return -Errno.EINVAL.code();
+    }
+
+    /** write(2) or pwrite(2) of the device; a driver without is {@code EINVAL}. */
+    default long write(MemorySegment buffer, long offset) {
+        return -Errno.EINVAL.code();
+    }
+
+    /** mmap(2) of the device: memory, or an address that is −errno; a driver without is {@code EINVAL}. */
+    default MemorySegment mmap(Arena arena, Mapping mapping) {
+        return MemorySegment.ofAddress(-Errno.EINVAL.code());
     }
 
     /** Every ioctl that the core does not answer itself. */

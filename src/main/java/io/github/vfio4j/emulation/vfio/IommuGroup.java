@@ -17,7 +17,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import org.jspecify.annotations.Nullable;
 
 /**
- * An IOMMU group and its file, /dev/vfio/N (semantics §E.2, §D.5). Lock order: group, then container, then device.
+ * An IOMMU group and its file, /dev/vfio/N (semantics §E.2, §D.5). Lock order: group, then device; the container is the
+ * last one, which a device takes for its DMA and under which nothing else is called.
  */
 public final class IommuGroup {
 
@@ -32,7 +33,8 @@ public final class IommuGroup {
     private final int number;
     private final List<GroupMember> members = new CopyOnWriteArrayList<>();
     private final DmaOwnership dmaOwnership = new DmaOwnership(this::isUsedByHost);
-    private @Nullable Container container;
+    /** Guarded by this object, and read by the DMA of its devices without. */
+    private volatile @Nullable Container container;
     private @Nullable IommufdFile iommufd;
     private volatile boolean emulated;
     private boolean groupFileOpen;
@@ -74,6 +76,12 @@ public final class IommuGroup {
         return members.stream().anyMatch(member -> member.vfioDevice() != null);
     }
 
+    /** The container it is in; null if it is in none. */
+    @Nullable
+    Container container() {
+        return container;
+    }
+
     /** Who may let its devices do DMA. */
     DmaOwnership dmaOwnership() {
         return dmaOwnership;
@@ -100,6 +108,16 @@ public final class IommuGroup {
         }
         cdevUsers++;
         return true;
+    }
+
+    /** Whether a device of the group is used through its own file. */
+    synchronized boolean hasCdevUsers() {
+        return cdevUsers > 0;
+    }
+
+    /** The group whose file that is; null for another file. */
+    static @Nullable IommuGroup ofFile(OpenFile file) {
+        return file instanceof GroupFile groupFile ? groupFile.group() : null;
     }
 
     /** The opposite of {@link #addCdevUser}. */
@@ -150,8 +168,9 @@ public final class IommuGroup {
     }
 
     private void leaveContainer() {
-        if (container != null) {
-            container.detachGroup(this);
+        Container left = container;
+        if (left != null) {
+            left.detachGroup(this);
             container = null;
             if (profile.dmaOwnership()) {
                 dmaOwnership.release();
@@ -393,6 +412,10 @@ public final class IommuGroup {
     }
 
     private final class GroupFile extends OpenFile {
+
+        private IommuGroup group() {
+            return IommuGroup.this;
+        }
 
         GroupFile(boolean readable, boolean writable) {
             super(readable, writable);

@@ -4,6 +4,7 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.SortedMap;
 import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.function.LongSupplier;
@@ -52,6 +53,13 @@ public final class PciBus {
     /** The function at an address, null if there is none. */
     public @Nullable PciFunction function(PciAddress address) {
         return functions.get(address);
+    }
+
+    /** The functions on a bus, in the order of their addresses. */
+    List<PciFunction> onBus(int domain, int number) {
+        return functions.entrySet().stream()
+                .filter(entry -> entry.getKey().domain() == domain && entry.getKey().bus() == number)
+                .map(Map.Entry::getValue).toList();
     }
 
     /** All functions in the order of their addresses. */

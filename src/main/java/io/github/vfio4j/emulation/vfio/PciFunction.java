@@ -3,6 +3,7 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DeviceHost;
 import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
@@ -23,6 +24,9 @@ public final class PciFunction implements GroupMember {
     public record Virtual(int group, @Nullable PciBinding binding) {
     }
 
+    /** Where the SR-IOV capability says which device a virtual function is. */
+    private static final int VF_DEVICE = 0x1a;
+
     private final PciBus bus;
     private final PciAddress address;
     private final IommuGroup group;
@@ -30,6 +34,7 @@ public final class PciFunction implements GroupMember {
     private final @Nullable PciFunction physicalFunction;
     private final Sriov sriov;
     private final PciTraits traits;
+    private final PciHardware hardware;
     private final @Nullable VfioPciDriver vfioPci;
     private final @Nullable CoreDevice vfioDevice;
     private volatile List<PciFunction> virtualFunctions = List.of();
@@ -43,6 +48,7 @@ public final class PciFunction implements GroupMember {
         this.physicalFunction = physicalFunction;
         this.sriov = sriov;
         this.traits = traits;
+        hardware = new PciHardware(traits, sriov, physicalFunction != null);
         vfioPci = binding != null && binding.isVfio()
                 ? new VfioPciDriver(bus.profile(), this, bus.clock(), binding.newModel())
                 : null;
@@ -81,6 +87,42 @@ public final class PciFunction implements GroupMember {
 
     PciTraits traits() {
         return traits;
+    }
+
+    PciHardware hardware() {
+        return hardware;
+    }
+
+    /** The vendor by which the PCI core knows it: a virtual function has that of its physical one. */
+    int vendor() {
+        return physicalFunction == null ? hardware.read(0, 2) : physicalFunction.vendor();
+    }
+
+    /** The device by which the PCI core knows it: of a virtual function the SR-IOV capability says it. */
+    int device() {
+        if (physicalFunction == null) {
+            return hardware.read(2, 2);
+        }
+        PciHardware owner = physicalFunction.hardware;
+        int sriovCapability = owner.extendedCapability(PciRegisters.EXTENDED_SRIOV);
+        return sriovCapability == 0 ? physicalFunction.device() : owner.read(sriovCapability + VF_DEVICE, 2);
+    }
+
+    /** The functions on its bus, itself included. */
+    List<PciFunction> onSameBus() {
+        return bus.onBus(address.domain(), address.bus());
+    }
+
+    /** The bus is reset, and with it the function. */
+    void resetWithBus() {
+        if (vfioPci != null) {
+            vfioPci.resetWithBus();
+        }
+    }
+
+    /** The device's side of the machine; null while no VFIO driver has the function. */
+    public @Nullable DeviceHost host() {
+        return vfioPci == null ? null : vfioPci.host();
     }
 
     @Override

@@ -23,7 +23,7 @@ import io.github.vfio4j.emulation.feature.Bar;
 import java.lang.foreign.MemorySegment;
 
 /** What vfio-pci tells about a device: the device, its regions, its interrupts (semantics §E.4). */
-record PciInformation(KernelProfile profile, PciTraits traits, PciIrqs irqs) {
+record PciInformation(KernelProfile profile, PciTraits traits, PciRegions regions, PciIrqs irqs) {
 
     private static final int EXPRESS_CONFIG_SIZE = 4096;
     private static final int CONVENTIONAL_CONFIG_SIZE = 256;
@@ -65,7 +65,7 @@ record PciInformation(KernelProfile profile, PciTraits traits, PciIrqs irqs) {
             return RegionInfo.of(0, 0, offset(index));
         }
         int flags = VFIO_REGION_INFO_FLAG_READ() | VFIO_REGION_INFO_FLAG_WRITE();
-        if (!traits.isMappable(bar)) {
+        if (!regions.isMappable(bar)) {
             return RegionInfo.of(flags, bar.size(), offset(index));
         }
         int capability = traits.interrupts().hasMsixTableIn(index) ? VFIO_REGION_INFO_CAP_MSIX_MAPPABLE() : 0;

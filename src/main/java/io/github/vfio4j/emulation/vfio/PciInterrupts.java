@@ -13,8 +13,11 @@ package io.github.vfio4j.emulation.vfio;
  *            the size of its MSI-X table; 0 without the capability
  * @param msixTableBar
  *            the BAR that holds the table; of no meaning without one
+ * @param msixTableOffset
+ *            where in that BAR it begins
  */
-public record PciInterrupts(boolean pin, boolean line, int msiVectors, int msixVectors, int msixTableBar) {
+public record PciInterrupts(boolean pin, boolean line, int msiVectors, int msixVectors, int msixTableBar,
+        int msixTableOffset) {
 
     /** Whether the MSI-X table is in this BAR. */
     boolean hasMsixTableIn(int bar) {

@@ -9,33 +9,48 @@ import io.github.vfio4j.emulation.fs.FdTable;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The legacy interrupt of a device on vfio-pci (semantics §E.4). Guarded by {@link PciIrqs}.
+ * The legacy interrupt of a device on vfio-pci (semantics §E.4, vfio_pci_intrs.c). Guarded by {@link PciIrqs}.
  *
  * <p>
- * The kernel waits for the eventfd that unmasks in drivers/vfio/virqfd.c. As no emulated device raises its interrupt by
- * itself, to unmask one signals nothing; what shows is that the eventfd is emptied.
+ * It is level-triggered: signalled when the device asserts it and it is not masked, which masks it, and again when it is
+ * unmasked and the device still asserts it. The kernel waits for the eventfd that unmasks in drivers/vfio/virqfd.c.
  */
 final class PciIntx {
 
     private final KernelProfile profile;
-    private final boolean line;
+    private final PciHardware hardware;
+    private final Runnable unmaskBySignal;
     private @Nullable EventFd trigger;
     private @Nullable EventFd unmask;
+    private boolean enabled;
+    private boolean masked;
+    private boolean disabledByCommand;
 
-    PciIntx(KernelProfile profile, boolean line) {
+    /**
+     * One that is off.
+     *
+     * @param unmaskBySignal
+     *            calls {@link #unmask()} under the lock that guards this
+     */
+    PciIntx(KernelProfile profile, PciHardware hardware, Runnable unmaskBySignal) {
         this.profile = profile;
-        this.line = line;
+        this.hardware = hardware;
+        this.unmaskBySignal = unmaskBySignal;
     }
 
     /** Switches it on: which of two mistakes counts depends on the kernel. */
     int enable(FdTable descriptors, IrqSet set) {
-        int missingLine = line ? 0 : -Errno.ENODEV.code();
+        int missingLine = hardware.traits().interrupts().line() ? 0 : -Errno.ENODEV.code();
         if (missingLine != 0 && !profile.intxFdFirst()) {
             return missingLine;
         }
         int error = setTrigger(descriptors, set.fd(0));
         if (error == 0 && missingLine != 0) {
             disable();
+        } else if (error == 0) {
+            enabled = true;
+            masked = disabledByCommand;
+            raise();
         }
         return error != 0 ? error : missingLine;
     }
@@ -43,7 +58,11 @@ final class PciIntx {
     /** Replaces the eventfd, or signals it as the device would. */
     int trigger(FdTable descriptors, IrqSet set) {
         if (set.hasFds()) {
-            return setTrigger(descriptors, set.fd(0));
+            int error = setTrigger(descriptors, set.fd(0));
+            if (error == 0) {
+                raise();
+            }
+            return error;
         }
         if (set.appliesTo(0)) {
             if (trigger != null) {
@@ -71,12 +90,36 @@ final class PciIntx {
         });
     }
 
-    /** Masking shows only in what the device can signal. */
+    /** The line is asserted, or may be heard again. A kernel that has no eventfd may not even have asked for it. */
+    void raise() {
+        boolean heard = enabled && !masked && (trigger != null || profile.intxFdFirst());
+        if (heard && hardware.isIntxAsserted()) {
+            masked = true;
+            signal();
+        }
+    }
+
+    private void signal() {
+        if (trigger != null) {
+            if (unmask != null && unmask.equals(trigger)) {
+                throw new KernelHazardException("INTx unmasked by the very eventfd that it signals, while the device"
+                        + " asserts it: an interrupt without end. Use two");
+            }
+            trigger.signal();
+        }
+    }
+
     int mask(IrqSet set) {
         if (!set.isFirstOnly()) {
             return -Errno.EINVAL.code();
         }
-        return set.hasFds() ? -Errno.ENOTTY.code() : 0;
+        if (set.hasFds()) {
+            return -Errno.ENOTTY.code();
+        }
+        if (set.appliesTo(0)) {
+            masked = true;
+        }
+        return 0;
     }
 
     int unmask(FdTable descriptors, IrqSet set) {
@@ -84,6 +127,9 @@ final class PciIntx {
             return -Errno.EINVAL.code();
         }
         if (!set.hasFds()) {
+            if (set.appliesTo(0)) {
+                unmask();
+            }
             return 0;
         }
         int fd = set.fd(0);
@@ -94,17 +140,41 @@ final class PciIntx {
         return EventFd.find(descriptors, fd, this::setUnmask);
     }
 
+    /** It stays masked if the device still asserts it, and is signalled. */
+    void unmask() {
+        if (!masked || disabledByCommand) {
+            return;
+        }
+        if (hardware.isIntxAsserted() && enabled) {
+            signal();
+        } else {
+            masked = false;
+        }
+    }
+
+    /** The command register's bit, which the kernel keeps and makes a mask of. */
+    void disableByCommand(boolean disabled) {
+        disabledByCommand = disabled;
+        if (!enabled) {
+            return;
+        }
+        if (disabled) {
+            masked = true;
+        } else {
+            unmask();
+        }
+    }
+
     /** Closing the eventfd is one way to remove it. */
     private int setUnmask(EventFd eventfd) {
         if (unmask != null && !unmask.isClosed()) {
             return -Errno.EBUSY.code();
         }
-        if (profile.drainedUnmaskEventfd()) {
-            eventfd.startDraining();
-        } else if (eventfd.isSemaphore()) {
+        if (!profile.drainedUnmaskEventfd() && eventfd.isSemaphore()) {
             throw new NotModelledException(
                     "INTx unmasked by an eventfd with EFD_SEMAPHORE, whose counter old kernels let underflow");
         }
+        eventfd.addListener(unmaskBySignal, profile.drainedUnmaskEventfd());
         unmask = eventfd;
         return 0;
     }
@@ -114,14 +184,19 @@ final class PciIntx {
             return;
         }
         unmask.drain();
-        if (profile.drainedUnmaskEventfd()) {
-            unmask.stopDraining();
-        }
+        unmask.removeListener(unmaskBySignal, profile.drainedUnmaskEventfd());
         unmask = null;
     }
 
     void disable() {
         trigger = null;
+        enabled = false;
+        masked = false;
         removeUnmask();
+    }
+
+    /** The first opening of the device: the command register's bit is clear. */
+    void open() {
+        disabledByCommand = false;
     }
 }

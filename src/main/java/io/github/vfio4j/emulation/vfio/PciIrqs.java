@@ -21,6 +21,7 @@ final class PciIrqs {
 
     private static final int NONE = -1;
 
+    private final PciHardware hardware;
     private final PciTraits traits;
     private final PciIntx intx;
     private final PciMsi msi;
@@ -28,9 +29,10 @@ final class PciIrqs {
     private final PciTrigger request;
     private int active = NONE;
 
-    PciIrqs(KernelProfile profile, PciTraits traits) {
-        this.traits = traits;
-        intx = new PciIntx(profile, traits.interrupts().line());
+    PciIrqs(KernelProfile profile, PciHardware hardware) {
+        this.hardware = hardware;
+        traits = hardware.traits();
+        intx = new PciIntx(profile, hardware, this::unmaskIntx);
         msi = new PciMsi(profile);
         error = new PciTrigger(profile);
         request = new PciTrigger(profile);
@@ -93,11 +95,54 @@ final class PciIrqs {
         int error = isIntx ? intx.enable(descriptors, set) : msi.enable(descriptors, set, isMsix);
         if (error == 0) {
             active = index;
+            hardware.setMsixEnabled(isMsix);
         }
         return error;
     }
 
+    private synchronized void unmaskIntx() {
+        intx.unmask();
+    }
+
+    /** The device sends a message, which is a write to memory. */
+    synchronized void message(int vector) {
+        boolean isOn = active == VFIO_PCI_MSI_IRQ_INDEX() || active == VFIO_PCI_MSIX_IRQ_INDEX();
+        if (isOn && hardware.isBusMaster()) {
+            msi.message(vector);
+        }
+    }
+
+    /** The device asserts its line, or no longer. */
+    synchronized void assertIntx(boolean asserted) {
+        hardware.assertIntx(asserted);
+        intx.raise();
+    }
+
+    /** The device has had an error. */
+    synchronized void error() {
+        error.signal();
+    }
+
+    /** The command register's bit that keeps INTx quiet. */
+    synchronized void disableIntx(boolean disabled) {
+        intx.disableByCommand(disabled);
+    }
+
+    synchronized boolean isMsi() {
+        return active == VFIO_PCI_MSI_IRQ_INDEX();
+    }
+
+    synchronized int msiVectorsLog() {
+        return msi.vectorsLog();
+    }
+
+    /** The first opening of the device. */
+    synchronized void open() {
+        intx.open();
+    }
+
     private void disable() {
+        hardware.setMsixEnabled(false);
         intx.disable();
         msi.disable();
         active = NONE;

@@ -20,6 +20,7 @@ final class PciMsi {
     private final Map<Integer, EventFd> triggers = new HashMap<>();
     private int enabled;
     private boolean growing;
+    private int vectorsLog;
 
     PciMsi(KernelProfile profile) {
         this.profile = profile;
@@ -34,6 +35,9 @@ final class PciMsi {
         }
         enabled = vectors;
         growing = isMsix && profile.dynamicMsix();
+        if (!isMsix) {
+            vectorsLog = Integer.SIZE - Integer.numberOfLeadingZeros(2 * vectors - 1) - 1;
+        }
         int error = setTriggers(descriptors, set);
         if (error != 0) {
             disable();
@@ -87,6 +91,19 @@ final class PciMsi {
             triggers.put(vector, eventfd);
             return 0;
         });
+    }
+
+    /** The device sends a message. */
+    void message(int vector) {
+        EventFd trigger = triggers.get(vector);
+        if (trigger != null) {
+            trigger.signal();
+        }
+    }
+
+    /** The binary logarithm of how many MSI vectors were switched on last, rounded up. */
+    int vectorsLog() {
+        return vectorsLog;
     }
 
     void disable() {

@@ -17,15 +17,20 @@ import org.jspecify.annotations.Nullable;
  *            whether it can be reset alone
  * @param interrupts
  *            its interrupts
+ * @param registers
+ *            what stands in its configuration space
  */
-public record PciTraits(boolean express, List<Bar> bars, long romSize, boolean resettable, PciInterrupts interrupts) {
+public record PciTraits(boolean express, List<Bar> bars, long romSize, boolean resettable, PciInterrupts interrupts,
+        PciRegisters registers) {
 
     private static final long PAGE_SIZE = 4096;
 
     /** The same as a virtual function, which has neither an interrupt pin nor a ROM (PCIe, SR-IOV chapter). */
     PciTraits ofVirtualFunction() {
-        return new PciTraits(true, bars, 0, resettable, new PciInterrupts(false, false, interrupts.msiVectors(),
-                interrupts.msixVectors(), interrupts.msixTableBar()));
+        return new PciTraits(
+                true, bars, 0, resettable, new PciInterrupts(false, false, interrupts.msiVectors(),
+                        interrupts.msixVectors(), interrupts.msixTableBar(), interrupts.msixTableOffset()),
+                registers.ofVirtualFunction());
     }
 
     /** The BAR of this index, null if it is not implemented. */

@@ -60,6 +60,13 @@ final class PciTrigger {
         });
     }
 
+    /** What it tells of has happened. */
+    void signal() {
+        if (eventfd != null) {
+            eventfd.signal();
+        }
+    }
+
     void clear() {
         eventfd = null;
     }

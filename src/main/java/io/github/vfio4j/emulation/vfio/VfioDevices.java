@@ -25,6 +25,11 @@ public final class VfioDevices {
         return devices.get(number);
     }
 
+    /** Whether the machine has none. */
+    public synchronized boolean isEmpty() {
+        return devices.isEmpty();
+    }
+
     /** The driver gives the device up, and the number is free again. */
     synchronized void unregister(CoreDevice device) {
         devices.remove(device.number());

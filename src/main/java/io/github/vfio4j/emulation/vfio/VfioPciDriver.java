@@ -3,14 +3,18 @@ package io.github.vfio4j.emulation.vfio;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.NotModelledException;
+import io.github.vfio4j.emulation.device.DeviceHost;
 import io.github.vfio4j.emulation.device.DeviceModel;
 import io.github.vfio4j.emulation.feature.Bar;
 import io.github.vfio4j.emulation.feature.LowPower;
 import io.github.vfio4j.emulation.feature.ModelledDevice;
 import io.github.vfio4j.emulation.feature.PfToken;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.Mapping;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Objects;
 import java.util.Set;
 import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
@@ -23,8 +27,12 @@ final class VfioPciDriver implements Driver {
     private final @Nullable PfToken token;
     private final LowPower lowPower;
     private final PciIrqs irqs;
+    private final PciRegions regions;
     private final PciInformation information;
     private final @Nullable ModelledDevice model;
+    private final PciHotReset hotReset;
+    private final DeviceHost host;
+    private volatile @Nullable VirtualConfig config;
 
     /**
      * A function that was just bound.
@@ -37,9 +45,12 @@ final class VfioPciDriver implements Driver {
         this.function = function;
         token = function.isSriovCapable() ? new PfToken() : null;
         lowPower = new LowPower(clock, () -> !function.hasVirtualFunctions());
-        irqs = new PciIrqs(profile, function.traits());
+        irqs = new PciIrqs(profile, function.hardware());
         this.model = model == null ? null : new ModelledDevice(profile, model);
-        information = new PciInformation(profile, function.traits(), irqs);
+        regions = new PciRegions(profile, function.hardware(), this.model, this::config, this::wake);
+        information = new PciInformation(profile, function.traits(), regions, irqs);
+        hotReset = new PciHotReset(profile, function);
+        host = new PciHost(function, this.model, irqs);
     }
 
     @Override
@@ -84,7 +95,11 @@ final class VfioPciDriver implements Driver {
 
     @Override
     public int open() {
-        int error = model == null ? 0 : model.open();
+        function.hardware().enable();
+        irqs.open();
+        config = new VirtualConfig(profile, function.hardware(), function.vendor(), function.device(),
+                new ConfigEffects());
+        int error = model == null ? 0 : model.open(host);
         if (error != 0) {
             return error;
         }
@@ -122,19 +137,79 @@ final class VfioPciDriver implements Driver {
             case Requests.DEVICE_SET_IRQS ->
                 IrqSet.check(argument, irqs::count, set -> irqs.set(call.descriptors(), set));
             case Requests.DEVICE_RESET -> reset();
-            case Requests.DEVICE_GET_PCI_HOT_RESET_INFO, Requests.DEVICE_PCI_HOT_RESET, Requests.DEVICE_IOEVENTFD ->
-                throw new NotModelledException(
-                        "the device request 0x" + Integer.toHexString(request) + " (hot reset, writes by eventfd)");
+            case Requests.DEVICE_GET_PCI_HOT_RESET_INFO -> hotReset.information(argument);
+            case Requests.DEVICE_PCI_HOT_RESET -> hotReset.reset(call.descriptors(), argument);
+            case Requests.DEVICE_IOEVENTFD -> throw new NotModelledException(
+                    "the device request 0x" + Integer.toHexString(request) + " (writes by eventfd)");
             default -> -Errno.ENOTTY.code();
         };
     }
 
-    /** Without a model there are the contents of regions to be reset, which are not modelled. */
     private int reset() {
         if (!function.traits().resettable()) {
             return -Errno.EINVAL.code();
         }
-        return model == null ? 0 : model.reset();
+        int error = model == null ? 0 : model.reset();
+        if (error == 0) {
+            function.hardware().reset();
+        }
+        return error;
+    }
+
+    /** The bus is reset. A device that fails to follow can't keep the others from it. */
+    void resetWithBus() {
+        if (model != null) {
+            model.reset();
+        }
+        function.hardware().resetWithBus();
+    }
+
+    private VirtualConfig config() {
+        return Objects.requireNonNull(config, "whoever reads a device has opened it");
+    }
+
+    /** The device's side of the machine. */
+    DeviceHost host() {
+        return host;
+    }
+
+    @Override
+    public long read(MemorySegment buffer, long offset) {
+        return regions.access(buffer, offset, false);
+    }
+
+    @Override
+    public long write(MemorySegment buffer, long offset) {
+        return regions.access(buffer, offset, true);
+    }
+
+    @Override
+    public MemorySegment mmap(Arena arena, Mapping mapping) {
+        return regions.map(arena, mapping);
+    }
+
+    /** What a write to configuration space does beyond it. */
+    private final class ConfigEffects implements VirtualConfig.Effects {
+
+        @Override
+        public void intxDisabled(boolean disabled) {
+            irqs.disableIntx(disabled);
+        }
+
+        @Override
+        public void reset() {
+            VfioPciDriver.this.reset();
+        }
+
+        @Override
+        public boolean isMsi() {
+            return irqs.isMsi();
+        }
+
+        @Override
+        public int msiVectorsLog() {
+            return irqs.msiVectorsLog();
+        }
     }
 
     @Override

@@ -1,0 +1,50 @@
+package io.github.vfio4j.conformance;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.github.vfio4j.VfioException;
+import io.github.vfio4j.emulation.KernelProfile;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.params.Parameter;
+import org.junit.jupiter.params.ParameterizedClass;
+import org.junit.jupiter.params.provider.MethodSource;
+
+/** Containers and iommufds on each emulated kernel, however it may be built. */
+@ParameterizedClass(name = "{0}")
+@MethodSource("profiles")
+class EmulatedIommuTest extends IommuContract {
+
+    private static final int STANDARD_DESCRIPTORS = 3;
+
+    @Parameter
+    private KernelProfile profile;
+
+    private EmulatedMachine machine;
+
+    static List<KernelProfile> profiles() {
+        return KernelProfile.all().stream()
+                .flatMap(kernel -> Stream.of(kernel, kernel.withIommufd(), kernel.withCdev()).distinct()).toList();
+    }
+
+    @Override
+    Machine machine() {
+        return machine;
+    }
+
+    @BeforeEach
+    @Override
+    void begin() {
+        machine = new EmulatedMachine(profile);
+        super.begin();
+    }
+
+    @AfterEach
+    @Override
+    void removeVirtualFunctions() throws VfioException {
+        super.removeVirtualFunctions();
+        assertThat(machine.openDescriptors()).as("descriptors left open").isEqualTo(STANDARD_DESCRIPTORS);
+    }
+}
