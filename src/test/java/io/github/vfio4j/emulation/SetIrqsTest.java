@@ -130,6 +130,17 @@ class SetIrqsTest {
                 intx:t:0:e intx:t:0:fds intx:t:0:none1                 | 0 EINVAL 0            | 1
                 intx:t:0:e intx:t:0:bools intx:t:0:none1               | 0 EINVAL 0            | 1
                 msi:t:0:e msi:t:0:fds msi:t:0:bools msi:t:0:none1      | 0 0 0 0               | 1
+                msi:t:0:e msi:t:0:none0 msi:t:0:-1 msi:t:0:none1       | 0 0 0 0               | 0
+                msi:t:0:e,e,e msi:t:0:none1                            | 0 0                   | 1
+                msi:t:0:e,e,e msi:t:1:none2                            | 0 0                   | 2
+                msi:t:0:e,e,e msi:t:0:e,x msi:t:0:none3                | 0 EBADF 0             | 1
+                msi:t:0:e,e,e msi:t:1:x msi:t:0:none3                  | 0 EBADF 0             | 2
+                msi:t:0:e,e,e msi:t:1:e,x msi:t:0:none3                | 0 EBADF 0             | 1
+                msi:t:0:e,-1,e msi:t:0:none3                           | 0 0                   | 2
+                msi:t:0:e close msi:t:0:-1 msi:t:0:none1               | 0 0 0 0               | 0
+                intx:t:0:e close intx:t:0:none1                        | 0 0 EINVAL            | 0
+                err:t:0:e close err:t:0:none1                          | 0 0 EINVAL            | 0
+                req:t:0:e close req:t:0:none1                          | 0 0 EINVAL            | 0
                 intx:t:0:e msi:t:0:e msix:t:0:e                        | 0 EINVAL EINVAL       | 0
                 intx:t:0:e msi:t:0:none0                               | 0 EINVAL              | 0
                 intx:t:0:e intx:t:0:none0 msi:t:0:e                    | 0 0 0                 | 0
