@@ -182,6 +182,8 @@ public final class Vfio {
         if (fd < 0) {
             throw new IllegalArgumentException("A descriptor is 0 or more, not " + fd);
         }
-        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), null);
+        return new VfioDevice(new Descriptor(backend, fd, "device on descriptor " + fd), device -> {
+            // Nobody else has anything to do with it.
+        });
     }
 }

@@ -31,7 +31,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -41,12 +40,24 @@ import org.slf4j.LoggerFactory;
  */
 public final class VfioDevice implements FeatureTarget, AutoCloseable {
 
+    /** What a device was opened through. */
+    interface Owner {
+
+        /** The device has been closed. */
+        void closed(VfioDevice device) throws VfioException;
+
+        /** The group, which is evidence that all its devices are the program's; none for other owners. */
+        default Optional<Descriptor> group() {
+            return Optional.empty();
+        }
+    }
+
     private static final Logger LOG = LoggerFactory.getLogger(VfioDevice.class);
 
     private static final String ASLEEP = "the device was put into low power; call LowPowerFeature.exit()";
 
     private final Descriptor descriptor;
-    private final @Nullable VfioGroup group;
+    private final Owner owner;
     private final DeviceViews views = new DeviceViews();
     private final OpenDevice handle;
     private final Map<PciIrq, DeviceInterrupts> interrupts = new EnumMap<>(PciIrq.class);
@@ -55,12 +66,12 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
     /**
      * A device on an open descriptor.
      *
-     * @param group
-     *            the group it was opened through, which is told when it is closed; null for none
+     * @param owner
+     *            what it was opened through, which is told when it is closed, as often as that is
      */
-    VfioDevice(Descriptor descriptor, @Nullable VfioGroup group) {
+    VfioDevice(Descriptor descriptor, Owner owner) {
         this.descriptor = descriptor;
-        this.group = group;
+        this.owner = owner;
         handle = new OpenDevice(descriptor, views);
     }
 
@@ -342,7 +353,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
     }
 
     Optional<Descriptor> groupDescriptor() {
-        return Optional.ofNullable(group).map(VfioGroup::descriptor);
+        return owner.group();
     }
 
     /**
@@ -354,11 +365,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      */
     @Override
     public void close() throws VfioException {
-        Closing.all(List.of(this::closeWithoutGroup, () -> {
-            if (group != null) {
-                group.deviceClosed(this);
-            }
-        }));
+        Closing.all(List.of(this::closeWithoutGroup, () -> owner.closed(this)));
     }
 
     /** The closing by what it was opened through. */

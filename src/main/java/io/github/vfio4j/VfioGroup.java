@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
 import java.util.function.Supplier;
@@ -144,7 +145,7 @@ public final class VfioGroup implements AutoCloseable {
             }
             try {
                 int fd = Verdict.check("VFIO_GROUP_GET_DEVICE_FD " + name, getDeviceFd(name, token), remedies);
-                VfioDevice device = new VfioDevice(new Descriptor(backend, fd, "device " + name), this);
+                VfioDevice device = new VfioDevice(new Descriptor(backend, fd, "device " + name), new DeviceOwner());
                 devices.add(device);
                 return device;
             } catch (VfioException | RuntimeException e) {
@@ -173,11 +174,21 @@ public final class VfioGroup implements AutoCloseable {
         }
     }
 
-    Descriptor descriptor() {
-        return descriptor;
+    /** This group as the owner of its devices. */
+    private final class DeviceOwner implements VfioDevice.Owner {
+
+        @Override
+        public void closed(VfioDevice device) throws VfioException {
+            deviceClosed(device);
+        }
+
+        @Override
+        public Optional<Descriptor> group() {
+            return Optional.of(descriptor);
+        }
     }
 
-    void deviceClosed(VfioDevice device) throws VfioException {
+    private void deviceClosed(VfioDevice device) throws VfioException {
         synchronized (container) {
             devices.remove(device);
             closeIfUnused();
