@@ -16,6 +16,8 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureId;
+import io.github.vfio4j.feature.FeatureRequest;
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
@@ -152,7 +154,8 @@ class IommufdTest {
         Iommufd iommufd = Vfio.using(gate).openIommufd();
         VfioDevice device = iommufd.openDevice(PLAIN);
         recorder.take();
-        Thread call = Thread.ofPlatform().start(() -> device.probe(FeatureId.DMA_BUF));
+        FeatureRequest probe = FeatureRequest.of(FeatureId.DMA_BUF).probe().allocate(Arena.ofAuto());
+        Thread call = Thread.ofPlatform().start(() -> device.executeRaw(probe));
         entered.await();
         Thread first = start(device);
         Thread second = start(iommufd);

@@ -58,6 +58,14 @@ final class KernelLane implements Callable<Integer> {
     @SuppressWarnings("NullAway.Init") // picocli injects it
     private PciAddress unboundFunction;
 
+    @Option(names = "--disk", required = true, description = "an NVMe disk of at least 65 MiB on vfio-pci, which begins with lines of vfio4j")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private PciAddress disk;
+
+    @Option(names = "--disk-serial", required = true, description = "its serial number")
+    @SuppressWarnings("NullAway.Init") // picocli injects it
+    private String diskSerial;
+
     @ArgGroup(exclusive = false)
     private @Nullable MediatedDeviceCalls mediatedDevices;
 
@@ -220,11 +228,13 @@ final class KernelLane implements Callable<Integer> {
 
     private void runTests(RealMachine machine) {
         KernelLaneApiTest.runOn(machine);
+        KernelLaneNvmeTest.runOn(disk, diskSerial, out);
         LauncherDiscoveryRequest request = LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(KernelLaneApiTest.class),
                         DiscoverySelectors.selectClass(KernelLaneSriovTokenTest.class),
                         DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
                         DiscoverySelectors.selectClass(KernelLaneDmaTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneNvmeTest.class),
                         DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
                 // A try opens a function that takes a tenth of a second to be reset.
                 .configurationParameter("jqwik.tries.default", "20")

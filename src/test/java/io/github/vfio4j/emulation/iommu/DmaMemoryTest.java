@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.FdTable;
+import io.github.vfio4j.emulation.fs.LockedMemory;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -20,6 +21,11 @@ class DmaMemoryTest {
             @Override
             public FdTable descriptors() {
                 throw new AssertionError("no descriptor is needed");
+            }
+
+            @Override
+            public LockedMemory lockedMemory() {
+                throw new AssertionError("no memory is locked");
             }
 
             @Override

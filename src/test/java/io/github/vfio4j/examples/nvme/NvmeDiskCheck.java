@@ -6,8 +6,9 @@ import io.github.vfio4j.Iommu;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfioDevice;
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Random;
+import java.util.SplittableRandom;
 import java.util.zip.CRC32C;
 
 /**
@@ -62,12 +63,12 @@ public final class NvmeDiskCheck {
             firstBlock.update(data.memory().asSlice(0, disk.blockSize()).asByteBuffer());
 
             CRC32C written = new CRC32C();
-            Random random = new Random(1);
+            SplittableRandom random = new SplittableRandom(1);
             byte[] chunk = new byte[CHUNK];
             for (long at = CHUNK; at <= bytes; at += CHUNK) {
                 random.nextBytes(chunk);
                 written.update(chunk);
-                data.memory().copyFrom(java.lang.foreign.MemorySegment.ofArray(chunk));
+                data.memory().copyFrom(MemorySegment.ofArray(chunk));
                 disk.write(at / disk.blockSize(), data);
             }
             disk.flush();
