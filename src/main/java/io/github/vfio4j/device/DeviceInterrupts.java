@@ -205,6 +205,8 @@ public final class DeviceInterrupts implements AutoCloseable {
      *            runs the handler; {@code Runnable::run} does in the thread that waits for all of them
      * @param handler
      *            gets the vector; it may be run by several threads at once if the executor has several
+     * @throws VfioException
+     *             {@code EMFILE} if there is no descriptor left for the eventfd that wakes the thread
      * @throws IllegalStateException
      *             if they are not on, or this vector has a handler
      */
