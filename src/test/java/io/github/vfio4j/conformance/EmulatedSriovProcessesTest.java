@@ -18,9 +18,9 @@ import java.io.OutputStream;
 import java.io.PipedInputStream;
 import java.io.PipedOutputStream;
 import java.io.PrintStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
-import java.util.concurrent.Callable;
-import java.util.concurrent.FutureTask;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -73,18 +73,20 @@ class EmulatedSriovProcessesTest extends SriovProcessesContract {
         PipedOutputStream input = new PipedOutputStream(tokens);
         PipedInputStream said = new PipedInputStream();
         PipedOutputStream output = new PipedOutputStream(said);
-        FutureTask<Integer> run = new FutureTask<>(() -> {
+        CompletableFuture<Integer> exitCode = CompletableFuture.supplyAsync(() -> {
             try (PrintStream out = new PrintStream(output, false, StandardCharsets.UTF_8)) {
                 return VfUser.run(Vfio.using(process), virtualFunction, tokens, out);
+            } catch (IOException e) {
+                throw new UncheckedIOException(e);
             }
-        });
-        Thread.ofPlatform().start(run);
+        }, task -> Thread.ofPlatform().start(task));
         return new EmulatedUser(input, new BufferedReader(new InputStreamReader(said, StandardCharsets.UTF_8)),
-                run::get);
+                exitCode);
     }
 
     /** The user in a thread. */
-    private record EmulatedUser(OutputStream input, BufferedReader output, Callable<Integer> end) implements User {
+    private record EmulatedUser(OutputStream input, BufferedReader output,
+            CompletableFuture<Integer> exitCode) implements User {
 
         @Override
         public String visible() {
@@ -92,12 +94,12 @@ class EmulatedSriovProcessesTest extends SriovProcessesContract {
         }
 
         @Override
-        public int waitFor() throws Exception {
-            return end.call();
+        public int waitFor() {
+            return exitCode.join();
         }
 
         @Override
-        public void close() throws Exception {
+        public void close() throws IOException {
             input.close();
             waitFor();
         }

@@ -49,13 +49,14 @@ class KernelLaneSriovProcessesTest extends SriovProcessesContract {
         }
 
         @Override
-        public int waitFor() throws InterruptedException {
-            return process.waitFor();
+        public int waitFor() {
+            return process.onExit().join().exitValue();
         }
 
         @Override
-        public void close() throws InterruptedException {
-            process.destroyForcibly().waitFor();
+        public void close() {
+            process.destroyForcibly();
+            waitFor();
         }
     }
 }

@@ -29,10 +29,11 @@ abstract class SriovProcessesContract {
         /** What anybody on the machine can see of it: command line and environment. */
         String visible() throws IOException;
 
-        int waitFor() throws Exception;
+        /** Its exit code, once it has ended. */
+        int waitFor();
 
         @Override
-        void close() throws Exception;
+        void close() throws IOException;
     }
 
     /** Writes to two streams, the second one being the test's. */
@@ -73,7 +74,7 @@ abstract class SriovProcessesContract {
     }
 
     @Test
-    void theFunctionIsForWhoWasHandedTheToken() throws Exception {
+    void theFunctionIsForWhoWasHandedTheToken() throws IOException {
         ByteArrayOutputStream handed = new ByteArrayOutputStream();
         VfToken wrong = VfToken.random();
         try (PfOwner owner = PfOwner.start(vfio(), physicalFunction(), 1)) {
@@ -99,7 +100,7 @@ abstract class SriovProcessesContract {
     }
 
     @Test
-    void whoIsHandedNothingGetsNothing() throws Exception {
+    void whoIsHandedNothingGetsNothing() throws IOException {
         try (PfOwner owner = PfOwner.start(vfio(), physicalFunction(), 1);
                 User user = start(owner.virtualFunction(0))) {
             user.input().close();

@@ -122,4 +122,10 @@ public final class PfOwner implements AutoCloseable {
             function.setSriovNumVfs(0);
         }
     }
+
+    /** Whose owner it is. */
+    @Override
+    public String toString() {
+        return "owner of " + function;
+    }
 }
