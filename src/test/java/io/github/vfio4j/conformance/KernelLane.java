@@ -235,6 +235,9 @@ final class KernelLane implements Callable<Integer> {
                         DiscoverySelectors.selectClass(KernelLaneIommuTest.class),
                         DiscoverySelectors.selectClass(KernelLaneDmaTest.class),
                         DiscoverySelectors.selectClass(KernelLaneNvmeTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneEduTest.class),
+                        DiscoverySelectors.selectClass(KernelLanePciDeviceTest.class),
+                        DiscoverySelectors.selectClass(KernelLaneSriovProcessesTest.class),
                         DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
                 // A try opens a function that takes a tenth of a second to be reset.
                 .configurationParameter("jqwik.tries.default", "20")

@@ -19,6 +19,8 @@ import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DeviceHost;
 import io.github.vfio4j.emulation.device.DmaFault;
+import io.github.vfio4j.examples.edu.EduDevice;
+import io.github.vfio4j.examples.edu.EduModel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
@@ -81,10 +83,10 @@ class DeviceDmaTest {
 
     private void transfer(long from, long to, long count, int command) throws VfioException {
         DeviceRegion registers = device.region(0);
-        registers.put64(EduModel.DMA_SOURCE, from);
-        registers.put64(EduModel.DMA_DESTINATION, to);
-        registers.put64(EduModel.DMA_COUNT, count);
-        registers.put64(EduModel.DMA_COMMAND, command);
+        registers.put64(EduDevice.DMA_SOURCE, from);
+        registers.put64(EduDevice.DMA_DESTINATION, to);
+        registers.put64(EduDevice.DMA_COUNT, count);
+        registers.put64(EduDevice.DMA_COMMAND, command);
     }
 
     private static byte read(DeviceHost host, long iova) throws DmaFault {
@@ -103,14 +105,14 @@ class DeviceDmaTest {
         try (DmaMapping out = iommu.allocate(text.length, DmaDirection.TO_DEVICE);
                 DmaMapping in = iommu.allocate(text.length, DmaDirection.FROM_DEVICE)) {
             out.memory().copyFrom(MemorySegment.ofArray(text));
-            transfer(out.iova(), EduModel.DMA_BUFFER, text.length, EduModel.DMA_START);
-            assertThat(device.region(0).get32(EduModel.DMA_COMMAND)).isZero();
-            transfer(EduModel.DMA_BUFFER, in.iova(), text.length,
-                    EduModel.DMA_START | EduModel.DMA_TO_MEMORY | EduModel.DMA_RAISE);
+            transfer(out.iova(), EduDevice.DMA_BUFFER, text.length, EduDevice.DMA_START);
+            assertThat(device.region(0).get32(EduDevice.DMA_COMMAND)).isZero();
+            transfer(EduDevice.DMA_BUFFER, in.iova(), text.length,
+                    EduDevice.DMA_START | EduDevice.DMA_TO_MEMORY | EduDevice.DMA_RAISE);
             assertThat(in.memory().asSlice(0, text.length).toArray(JAVA_BYTE)).isEqualTo(text);
-            assertThat(device.region(0).get32(EduModel.INTERRUPT_STATUS)).isEqualTo(EduModel.DMA_DONE);
+            assertThat(device.region(0).get32(EduDevice.INTERRUPT_STATUS)).isEqualTo(EduDevice.DMA_DONE);
             assertThat(model.faults).isEmpty();
-            transfer(EduModel.DMA_BUFFER, out.iova(), text.length, EduModel.DMA_START | EduModel.DMA_TO_MEMORY);
+            transfer(EduDevice.DMA_BUFFER, out.iova(), text.length, EduDevice.DMA_START | EduDevice.DMA_TO_MEMORY);
             assertThat(model.faults).singleElement().satisfies(fault -> {
                 assertThat(fault.iova()).isEqualTo(out.iova());
                 assertThat(fault).hasMessageContaining("not for devices to write");

@@ -14,6 +14,8 @@ import io.github.vfio4j.VfioException;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.examples.edu.EduDevice;
+import io.github.vfio4j.examples.edu.EduModel;
 import java.time.Duration;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -55,9 +57,9 @@ class DeviceRegistersTest {
     void registersAreReadAndWrittenInTheirSize(KernelProfile kernel) throws VfioException {
         open(kernel);
         DeviceRegion registers = device.region(0);
-        assertThat(registers.get32(EduModel.IDENTIFICATION)).isEqualTo(EduModel.IDENTITY);
-        registers.put32(EduModel.LIVENESS, 0x12345678);
-        assertThat(registers.get32(EduModel.LIVENESS)).isEqualTo(~0x12345678);
+        assertThat(registers.get32(EduDevice.IDENTIFICATION)).isEqualTo(EduDevice.IDENTITY);
+        registers.put32(EduDevice.LIVENESS, 0x12345678);
+        assertThat(registers.get32(EduDevice.LIVENESS)).isEqualTo(~0x12345678);
         registers.get8(3);
         registers.get16(2);
         registers.put8(1, (byte) 1);
@@ -134,7 +136,7 @@ class DeviceRegistersTest {
         }
         assertThat(edu.accesses).isEmpty();
         device.config().setMemoryEnabled(true);
-        assertThat(registers.get32(0)).isEqualTo(EduModel.IDENTITY);
+        assertThat(registers.get32(0)).isEqualTo(EduDevice.IDENTITY);
     }
 
     @ParameterizedTest
@@ -145,16 +147,16 @@ class DeviceRegistersTest {
         assertThat(device.interrupts(PciIrq.MSI)).isSameAs(msi);
         msi.enable(1);
         DeviceRegion registers = device.region(0);
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
         assertThat(msi.await(0, Duration.ZERO)).isZero();
         device.config().setBusMaster(true);
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
         assertThat(msi.await(0, LONG)).isEqualTo(2);
         msi.trigger(0);
         assertThat(msi.await(0, LONG)).isEqualTo(1);
         msi.disable();
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
         assertThatIllegalStateException().isThrownBy(() -> msi.await(0, Duration.ZERO))
                 .withMessageContaining("call enable() first");
     }
@@ -166,16 +168,16 @@ class DeviceRegistersTest {
         DeviceInterrupts intx = device.interrupts(PciIrq.INTX);
         intx.enable(1);
         DeviceRegion registers = device.region(0);
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
-        registers.put32(EduModel.INTERRUPT_RAISE, 2);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 2);
         assertThat(intx.await(0, LONG)).isEqualTo(1);
         intx.unmask();
         assertThat(intx.await(0, LONG)).as("the device still asserts it").isEqualTo(1);
-        registers.put32(EduModel.INTERRUPT_ACKNOWLEDGE, 3);
+        registers.put32(EduDevice.INTERRUPT_ACKNOWLEDGE, 3);
         intx.unmask();
         assertThat(intx.await(0, Duration.ZERO)).isZero();
         intx.mask();
-        registers.put32(EduModel.INTERRUPT_RAISE, 1);
+        registers.put32(EduDevice.INTERRUPT_RAISE, 1);
         assertThat(intx.await(0, Duration.ZERO)).isZero();
         intx.unmask();
         assertThat(intx.await(0, LONG)).isEqualTo(1);
