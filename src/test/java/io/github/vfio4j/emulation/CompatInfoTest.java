@@ -73,8 +73,7 @@ class CompatInfoTest {
         assertThat(info.get(JAVA_INT, 16)).isEqualTo(offset);
         assertThat(info.get(JAVA_LONG, 56)).as("the range that fits").isZero();
         assertThat(info.get(JAVA_LONG, 64)).isEqualTo(0xfedf_ffffL);
-        assertThat(info.get(JAVA_INT, 40)).as("the head of both")
-                .isEqualTo(offset == 0 ? 0x5555_5555 : 0x1_0001);
+        assertThat(info.get(JAVA_INT, 40)).as("the head of both").isEqualTo(offset == 0 ? 0x5555_5555 : 0x1_0001);
     }
 
     @ParameterizedTest
