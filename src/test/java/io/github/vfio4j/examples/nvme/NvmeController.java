@@ -133,7 +133,7 @@ public final class NvmeController implements AutoCloseable {
         parts.add(admin);
         // While it is enabled it may write there: it is stopped before the memory goes.
         parts.add(this::shutDown);
-        registers.put32(ADMIN_QUEUE_SIZES, DEPTH - 1 | DEPTH - 1 << 16);
+        registers.put32(ADMIN_QUEUE_SIZES, DEPTH - 1 | (DEPTH - 1) << 16);
         registers.put64(ADMIN_SUBMISSIONS, admin.submissionAddress());
         registers.put64(ADMIN_COMPLETIONS, admin.completionAddress());
         registers.put32(CONFIGURATION, ENTRY_SIZES | ENABLE);
@@ -191,7 +191,7 @@ public final class NvmeController implements AutoCloseable {
         parts.add(0, io);
         list = iommu.allocate(PAGE, DmaDirection.TO_DEVICE);
         parts.add(0, list);
-        int numberAndSize = 1 | DEPTH - 1 << 16;
+        int numberAndSize = 1 | (DEPTH - 1) << 16;
         admin.execute(new NvmeCommand(NvmeCommand.CREATE_COMPLETION_QUEUE, 0, io.completionAddress(), 0, numberAndSize,
                 CONTIGUOUS | INTERRUPTS_ENABLED | IO_VECTOR << 16, 0));
         admin.execute(new NvmeCommand(NvmeCommand.CREATE_SUBMISSION_QUEUE, 0, io.submissionAddress(), 0, numberAndSize,

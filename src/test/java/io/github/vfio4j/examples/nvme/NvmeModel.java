@@ -116,7 +116,7 @@ final class NvmeModel implements DeviceModel, RegionModel {
     public long read(long offset, int size) {
         // Registers of 64 bits may be read by halves.
         if (offset < 8) {
-            return CAPABILITIES >>> 8 * offset;
+            return CAPABILITIES >>> (8 * offset);
         }
         if (offset == VERSION) {
             return VERSION_1_4;
@@ -152,7 +152,7 @@ final class NvmeModel implements DeviceModel, RegionModel {
         if (size == Long.BYTES) {
             return value;
         }
-        return at == 0 ? before & -1L << 32 | value : before & 0xffff_ffffL | value << 32;
+        return at == 0 ? (before & -1L << 32) | value : (before & 0xffff_ffffL) | value << 32;
     }
 
     private void configure(int value) {
