@@ -13,6 +13,7 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
+import io.github.vfio4j.device.DeviceRegion;
 import io.github.vfio4j.device.PciIrq;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.examples.edu.EduDevice;
@@ -24,6 +25,7 @@ import java.io.PrintStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
@@ -83,6 +85,8 @@ abstract class EduContract {
                 VfioDevice device = iommu.openDevice(address());
                 EduDevice edu = EduDevice.start(device, kind)) {
             body.run(iommu, edu);
+            assertThat(device.region(DeviceRegion.BAR0).get32(EduDevice.INTERRUPT_STATUS)).as("causes left").isZero();
+            assertThat(device.interrupts(kind).await(0, Duration.ZERO)).as("interrupts left").isZero();
         }
     }
 
