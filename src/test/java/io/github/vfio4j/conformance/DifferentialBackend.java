@@ -224,7 +224,9 @@ final class DifferentialBackend implements IoctlBackend {
 
     private static void restore(List<MemorySegment> copies, MemorySegment... pointees) {
         for (int i = 0; i < pointees.length; i++) {
-            pointees[i].copyFrom(copies.get(i));
+            if (!pointees[i].isReadOnly()) {
+                pointees[i].copyFrom(copies.get(i));
+            }
         }
     }
 
