@@ -241,6 +241,8 @@ final class KernelLane implements Callable<Integer> {
                         DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
                 // A try opens a function that takes a tenth of a second to be reset.
                 .configurationParameter("jqwik.tries.default", "20")
+                // In the guest there is no target directory, without which jqwik's engine ends with an error.
+                .configurationParameter("jqwik.database", "/tmp/jqwik-database")
                 .filters(EngineFilter.includeEngines("junit-jupiter", "jqwik")).build();
         SummaryGeneratingListener listener = new SummaryGeneratingListener();
         LauncherFactory.create().execute(request, listener);
