@@ -40,7 +40,7 @@ import picocli.CommandLine.Option;
 final class KernelLane implements Callable<Integer> {
 
     /** Enough to come to everything; the guest's processor is an emulated one. */
-    private static final String CONFORMANCE_TRIES = "200";
+    private static final String CONFORMANCE_TRIES = "50";
 
     @Option(names = "--kernel", required = true, description = "the kernel's name in the lane, for example 6.12 or full-7.2")
     @SuppressWarnings("NullAway.Init") // picocli injects it
