@@ -128,7 +128,7 @@ class MachineSurveyTest {
                 .contains("\"options\":{\"iommufd\":true,\"iommufdDriver\":true,\"cdev\":true},\"iommuAddressBits\":48",
                         "\"rom\":65536", "\"msi\":8", "\"cdev\":\"/dev/vfio/devices/vfio0\"",
                         "{\"kind\":\"mdpy\",\"name\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1003\",\"group\":11}",
-                        "\"msix\":{\"vectors\":3,\"tableBar\":4},\"express\":false}")
+                        "\"msix\":{\"vectors\":3,\"tableBar\":4,\"tableOffset\":0},\"express\":false,")
                 .doesNotContain("sriov", "\"express\":true");
     }
 

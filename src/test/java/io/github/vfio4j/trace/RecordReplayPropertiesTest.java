@@ -95,6 +95,30 @@ class RecordReplayPropertiesTest {
         assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
     }
 
+    /** Zeros over the second half of an address look like that half, of which a transcript shows nothing else. */
+    @Example
+    void zerosOverHalfOfAPointerAreAnsweredAlike() throws IOException {
+        Environment environment = Environment.parse("{\"transcript\":1,\"kernel\":\"7.2\",\"devices\":["
+                + "{\"kind\":\"mtty\",\"name\":\"" + MTTY + "\",\"group\":9,\"ports\":1}]}");
+        StringWriter written = new StringWriter();
+        EmulatedKernel kernel = environment.boot();
+        try (EmulatedProcess process = kernel.newProcess();
+                RecordingBackend recording = new RecordingBackend(process, environment, written);
+                Arena arena = Arena.ofConfined()) {
+            new RandomProgram(new Random(0), kernel, recording, arena).openDevice(true);
+            MemorySegment pointee = arena.allocate(16, 16);
+            MemorySegment argument = arena.allocate(16, 8);
+            argument.set(ValueLayout.JAVA_INT, 0, 16);
+            argument.set(ValueLayout.JAVA_INT, 4, 1 | 1 << 16);
+            argument.set(ValueLayout.JAVA_LONG, 8, pointee.address());
+            assertThat(recording.ioctl(5, 0x3b75, argument, pointee)).isZero();
+            assertThat(argument.get(ValueLayout.JAVA_LONG, 8)).isEqualTo(7);
+        }
+        Transcript transcript = Transcript
+                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
+        assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
+    }
+
     /** Makes calls that often go right, in any order. */
     private static final class RandomProgram {
 
