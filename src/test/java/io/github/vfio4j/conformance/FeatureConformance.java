@@ -12,7 +12,6 @@ import io.github.vfio4j.conformance.ConformanceSession.Opened;
 import io.github.vfio4j.conformance.FeatureRules.Ruling;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
@@ -454,10 +453,5 @@ public abstract class FeatureConformance {
     @Property
     void migrationsGoByTheTable(@ForAll("migrations") ActionChain<FeatureProgram> program) {
         program.run();
-    }
-
-    /** What has been opened, for tests of this suite. */
-    List<ConformanceSession> sessions() {
-        return new ArrayList<>(sessions.values());
     }
 }
