@@ -20,6 +20,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.function.LongSupplier;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -186,7 +187,8 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
             this.request = request;
             this.argument = argument;
             before = copy(argument);
-            for (int offset : Requests.descriptorsIn(kind, request, before)) {
+            int[] descriptors = Requests.descriptorsIn(kind, request, before);
+            for (int offset : descriptors) {
                 Named standing = named(before.get(INT, offset));
                 if (standing != null) {
                     fds.add(new Place(offset, standing.name()));
@@ -194,9 +196,16 @@ public final class RecordingBackend implements IoctlBackend, AutoCloseable {
             }
             if (pointees.length > 0) {
                 for (int offset = 0; offset + Long.BYTES <= before.byteSize(); offset += Long.BYTES) {
-                    addReference(offset, pointees);
+                    // What the kernel takes for a descriptor is none of our pointers: its very bits decide the answer.
+                    if (!isOneWithin(descriptors, offset)) {
+                        addReference(offset, pointees);
+                    }
                 }
             }
+        }
+
+        private static boolean isOneWithin(int[] descriptors, int offset) {
+            return IntStream.of(descriptors).anyMatch(at -> at >= offset && at < offset + Long.BYTES);
         }
 
         private void addReference(int offset, MemorySegment... pointees) {

@@ -17,6 +17,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Random;
 import net.jqwik.api.Arbitraries;
@@ -114,6 +115,33 @@ class RecordReplayPropertiesTest {
             assertThat(recording.ioctl(5, 0x3b75, argument, pointee)).isZero();
             assertThat(argument.get(ValueLayout.JAVA_LONG, 8)).isEqualTo(7);
         }
+        Transcript transcript = Transcript
+                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
+        assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
+    }
+
+    /** The kernel refuses a negative descriptor otherwise than an unknown one: half an address is as it was, or it may be either. */
+    @Example
+    void anAddressWhereADescriptorBelongsKeepsItsBits() throws IOException {
+        Environment environment = Environment.parse("{\"transcript\":1,\"kernel\":\"7.2\",\"devices\":["
+                + "{\"kind\":\"pci\",\"name\":\"0000:01:00.0\",\"group\":4}]}");
+        StringWriter written = new StringWriter();
+        EmulatedKernel kernel = environment.boot();
+        long address;
+        try (EmulatedProcess process = kernel.newProcess();
+                RecordingBackend recording = new RecordingBackend(process, environment, written);
+                Arena arena = Arena.ofConfined()) {
+            new RandomProgram(new Random(0), kernel, recording, arena).openDevice(false);
+            MemorySegment pointee = arena.allocate(16, 16);
+            address = pointee.address();
+            MemorySegment argument = arena.allocate(16, 8);
+            argument.set(ValueLayout.JAVA_INT, 0, 16);
+            argument.set(ValueLayout.JAVA_INT, 4, 4 | 1 << 17);
+            argument.set(ValueLayout.JAVA_LONG, 8, address);
+            assertThat(recording.ioctl(5, 0x3b75, argument, pointee)).isEqualTo((int) address < 0 ? -22 : -9);
+        }
+        assertThat(written.toString().lines().toList()).last().asString()
+                .contains("1000000004000200" + HexFormat.of().toHexDigits(Long.reverseBytes(address)));
         Transcript transcript = Transcript
                 .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
         assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
