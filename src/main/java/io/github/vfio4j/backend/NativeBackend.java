@@ -1,9 +1,7 @@
 package io.github.vfio4j.backend;
 
 import java.lang.foreign.Arena;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.StructLayout;
 import java.lang.foreign.ValueLayout;
 import java.util.Locale;
 
@@ -16,18 +14,13 @@ import java.util.Locale;
  */
 public final class NativeBackend implements IoctlBackend {
 
-    /** struct pollfd. */
-    private static final StructLayout POLLFD = MemoryLayout.structLayout(ValueLayout.JAVA_INT.withName("fd"),
-            ValueLayout.JAVA_SHORT.withName("events"), ValueLayout.JAVA_SHORT.withName("revents"));
-    private static final long FD = offset("fd");
-    private static final long EVENTS = offset("events");
-    private static final long REVENTS = offset("revents");
+    /** struct pollfd: an int and two shorts. */
+    private static final long POLLFD = 8;
+    private static final long FD = 0;
+    private static final long EVENTS = 4;
+    private static final long REVENTS = 6;
 
     private NativeBackend() {
-    }
-
-    private static long offset(String field) {
-        return POLLFD.byteOffset(MemoryLayout.PathElement.groupElement(field));
     }
 
     /**
@@ -61,7 +54,7 @@ public final class NativeBackend implements IoctlBackend {
     public int open(String path, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.OPEN.invokeExact(state, arena.allocateFrom(path), flags);
+            int result = (int) Libc.Open.HANDLE.invokeExact(state, arena.allocateFrom(path), flags);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -72,7 +65,7 @@ public final class NativeBackend implements IoctlBackend {
     public int close(int fd) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.CLOSE.invokeExact(state, fd);
+            int result = (int) Libc.Close.HANDLE.invokeExact(state, fd);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -88,7 +81,7 @@ public final class NativeBackend implements IoctlBackend {
     public int ioctl(int fd, long request, MemorySegment argument) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.IOCTL.invokeExact(state, fd, request, argument);
+            int result = (int) Libc.Ioctl.HANDLE.invokeExact(state, fd, request, argument);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -99,7 +92,7 @@ public final class NativeBackend implements IoctlBackend {
     public long read(int fd, MemorySegment buffer) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.READ.invokeExact(state, fd, buffer, buffer.byteSize());
+            long result = (long) Libc.Read.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -110,7 +103,7 @@ public final class NativeBackend implements IoctlBackend {
     public long write(int fd, MemorySegment buffer) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.WRITE.invokeExact(state, fd, buffer, buffer.byteSize());
+            long result = (long) Libc.Write.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -121,7 +114,7 @@ public final class NativeBackend implements IoctlBackend {
     public long pread(int fd, MemorySegment buffer, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.PREAD.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            long result = (long) Libc.Pread.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -132,7 +125,7 @@ public final class NativeBackend implements IoctlBackend {
     public long pwrite(int fd, MemorySegment buffer, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.PWRITE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            long result = (long) Libc.Pwrite.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -144,7 +137,7 @@ public final class NativeBackend implements IoctlBackend {
     public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            MemorySegment mapping = (MemorySegment) Libc.MMAP.invokeExact(state, MemorySegment.NULL, length, protection,
+            MemorySegment mapping = (MemorySegment) Libc.Mmap.HANDLE.invokeExact(state, MemorySegment.NULL, length, protection,
                     flags, fd, offset);
             return mapping.address() == -1
                     ? MemorySegment.ofAddress(-Libc.errno(state))
@@ -157,7 +150,7 @@ public final class NativeBackend implements IoctlBackend {
     /** Of a mapping that nothing has changed since it was made, the kernel unmaps all. */
     private static void munmap(MemorySegment mapping) {
         try {
-            int result = (int) Libc.MUNMAP.invokeExact(Libc.callState(), mapping, mapping.byteSize());
+            int result = (int) Libc.Munmap.HANDLE.invokeExact(Libc.callState(), mapping, mapping.byteSize());
             assert result == 0 : "munmap";
         } catch (Throwable e) {
             throw unexpected(e);
@@ -167,18 +160,18 @@ public final class NativeBackend implements IoctlBackend {
     @Override
     public int poll(int[] fds, short[] events, int timeoutMillis) {
         try (Arena arena = Arena.ofConfined()) {
-            MemorySegment list = arena.allocate(POLLFD, fds.length);
+            MemorySegment list = arena.allocate(fds.length * POLLFD, Integer.BYTES);
             for (int i = 0; i < fds.length; i++) {
-                list.set(ValueLayout.JAVA_INT, i * POLLFD.byteSize() + FD, fds[i]);
-                list.set(ValueLayout.JAVA_SHORT, i * POLLFD.byteSize() + EVENTS, events[i]);
+                list.set(ValueLayout.JAVA_INT, i * POLLFD + FD, fds[i]);
+                list.set(ValueLayout.JAVA_SHORT, i * POLLFD + EVENTS, events[i]);
             }
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.POLL.invokeExact(state, list, (long) fds.length, timeoutMillis);
+            int result = (int) Libc.Poll.HANDLE.invokeExact(state, list, (long) fds.length, timeoutMillis);
             if (result < 0) {
                 return -Libc.errno(state);
             }
             for (int i = 0; i < fds.length; i++) {
-                events[i] = list.get(ValueLayout.JAVA_SHORT, i * POLLFD.byteSize() + REVENTS);
+                events[i] = list.get(ValueLayout.JAVA_SHORT, i * POLLFD + REVENTS);
             }
             return result;
         } catch (Throwable e) {
@@ -190,7 +183,7 @@ public final class NativeBackend implements IoctlBackend {
     public int eventfd(int initialValue, int flags) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.EVENTFD.invokeExact(state, initialValue, flags);
+            int result = (int) Libc.Eventfd.HANDLE.invokeExact(state, initialValue, flags);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -201,7 +194,7 @@ public final class NativeBackend implements IoctlBackend {
     public long readlink(String path, MemorySegment buffer) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.READLINK.invokeExact(state, arena.allocateFrom(path), buffer, buffer.byteSize());
+            long result = (long) Libc.Readlink.HANDLE.invokeExact(state, arena.allocateFrom(path), buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
