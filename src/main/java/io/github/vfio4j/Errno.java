@@ -106,6 +106,19 @@ public record Errno(int code) {
         return new Errno(Math.toIntExact(-result));
     }
 
+    // Written out, for what the compiler makes for a record is put together at run time, when it is first called: that is
+    // at the start of every program, where the maps by errno are made.
+
+    @Override
+    public boolean equals(Object other) {
+        return other instanceof Errno errno && errno.code == code;
+    }
+
+    @Override
+    public int hashCode() {
+        return code;
+    }
+
     private static Map.Entry<Errno, String[]> name(Errno errno, String name, String text) {
         return Map.entry(errno, new String[]{name, text});
     }

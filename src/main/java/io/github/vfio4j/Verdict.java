@@ -1,5 +1,7 @@
 package io.github.vfio4j;
 
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_GET;
+
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.feature.FeatureOperation;
 import io.github.vfio4j.feature.FeatureRequest;
@@ -8,14 +10,19 @@ import java.util.EnumSet;
 import java.util.Map;
 import java.util.Set;
 import java.util.function.Supplier;
-import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /** The one place where a result of the kernel becomes an answer or an exception. */
 final class Verdict {
 
-    /** The ways in which kernels say that there is no such feature (semantics §A.5). */
-    private static final Set<Errno> NOT_SUPPORTED = Set.of(Errno.ENOTTY, Errno.EINVAL, Errno.EOPNOTSUPP);
+    /** GET and SET are neighbours in flags. */
+    private static final int OPERATIONS_SHIFT = Integer.numberOfTrailingZeros(VFIO_DEVICE_FEATURE_GET());
+    private static final int NO_SUCH_FEATURE = 1 << FeatureOperation.values().length;
+    private static final int ANSWERS_OF_ONE = NO_SUCH_FEATURE + 1;
+
+    /** The answers for the features that are known, once they were given. */
+    private static final @Nullable FeatureSupport[] ANSWERS = new FeatureSupport[FeatureId.known().size()
+            * ANSWERS_OF_ONE];
 
     private static final Map<Errno, String> FEATURE_REMEDIES = Map.of(Errno.ENOTTY,
             "The device, its driver or this kernel does not have this feature; probe it first", Errno.EINVAL,
@@ -62,29 +69,49 @@ final class Verdict {
         return errno.equals(Errno.EMFILE) ? FEATURE_REMEDIES.get(errno) : null;
     }
 
-    /**
-     * What a device answers to probes for a feature: first for the feature as such, then for each operation.
-     *
-     * @param feature
-     *            the feature
-     * @param probe
-     *            sends a probe with these operations
-     */
-    static FeatureSupport probe(FeatureId feature, ToIntFunction<Set<FeatureOperation>> probe) {
-        int result = probe.applyAsInt(Set.of());
-        if (result < 0) {
-            Errno errno = Errno.ofResult(result);
-            return NOT_SUPPORTED.contains(errno)
-                    ? new FeatureSupport.Unsupported(feature, errno)
-                    : new FeatureSupport.Failed(feature, errno);
+    /** Whether a probe's refusal says that there is no such feature or operation (semantics §A.5). */
+    static boolean isNotSupported(int result) {
+        return result == -Errno.ENOTTY.code() || result == -Errno.EINVAL.code() || result == -Errno.EOPNOTSUPP.code();
+    }
+
+    /** What the refusal of a probe says. */
+    static FeatureSupport refused(FeatureId feature, int result) {
+        if (!isNotSupported(result)) {
+            return new FeatureSupport.Failed(feature, Errno.ofResult(result));
+        }
+        // The answer there mostly is. Nothing is allocated for asking again.
+        return result == -Errno.ENOTTY.code()
+                ? answer(feature, NO_SUCH_FEATURE)
+                : new FeatureSupport.Unsupported(feature, Errno.ofResult(result));
+    }
+
+    /** What a device is capable of that has not refused. */
+    static FeatureSupport supported(FeatureId feature, int operations) {
+        return answer(feature, operations >>> OPERATIONS_SHIFT);
+    }
+
+    private static FeatureSupport answer(FeatureId feature, int kind) {
+        int at = feature.index() * ANSWERS_OF_ONE + kind;
+        if (at >= ANSWERS.length) {
+            return newAnswer(feature, kind);
+        }
+        // Two threads may both make it: either is as good.
+        FeatureSupport answer = ANSWERS[at];
+        if (answer == null) {
+            answer = newAnswer(feature, kind);
+            ANSWERS[at] = answer;
+        }
+        return answer;
+    }
+
+    private static FeatureSupport newAnswer(FeatureId feature, int kind) {
+        if (kind == NO_SUCH_FEATURE) {
+            return new FeatureSupport.Unsupported(feature, Errno.ENOTTY);
         }
         Set<FeatureOperation> operations = EnumSet.noneOf(FeatureOperation.class);
         for (FeatureOperation operation : FeatureOperation.values()) {
-            int answer = probe.applyAsInt(Set.of(operation));
-            if (answer >= 0) {
+            if ((kind & operation.flag() >>> OPERATIONS_SHIFT) != 0) {
                 operations.add(operation);
-            } else if (!NOT_SUPPORTED.contains(Errno.ofResult(answer))) {
-                return new FeatureSupport.Failed(feature, Errno.ofResult(answer));
             }
         }
         return new FeatureSupport.Supported(feature, operations);

@@ -23,7 +23,6 @@ import io.github.vfio4j.feature.LowPowerFeature;
 import io.github.vfio4j.feature.MigrationFeature;
 import io.github.vfio4j.feature.OwnedDescriptor;
 import io.github.vfio4j.feature.VfTokenFeature;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.ref.Reference;
 import java.util.ArrayList;
@@ -121,10 +120,12 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
 
     private static boolean changesSleep(FeatureRequest request) {
         int flags = request.flags();
+        if ((flags & (VFIO_DEVICE_FEATURE_SET() | VFIO_DEVICE_FEATURE_PROBE())) != VFIO_DEVICE_FEATURE_SET()) {
+            return false;
+        }
         FeatureId feature = request.feature();
-        return (flags & VFIO_DEVICE_FEATURE_SET()) != 0 && (flags & VFIO_DEVICE_FEATURE_PROBE()) == 0
-                && (feature.equals(FeatureId.LOW_POWER_ENTRY) || feature.equals(FeatureId.LOW_POWER_ENTRY_WITH_WAKEUP)
-                        || feature.equals(FeatureId.LOW_POWER_EXIT));
+        return feature.equals(FeatureId.LOW_POWER_ENTRY) || feature.equals(FeatureId.LOW_POWER_ENTRY_WITH_WAKEUP)
+                || feature.equals(FeatureId.LOW_POWER_EXIT);
     }
 
     /** Before the device sleeps there are no views any more, and there are none until somebody has ended that. */
@@ -147,13 +148,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
 
     @Override
     public FeatureSupport probe(FeatureId feature) {
-        try (Arena arena = Arena.ofConfined()) {
-            return Verdict.probe(feature, operations -> {
-                FeatureRequest.Builder probe = FeatureRequest.of(feature).probe();
-                operations.forEach(probe::operation);
-                return executeRaw(probe.allocate(arena));
-            });
-        }
+        return ProbeRequest.send(this, feature);
     }
 
     /**

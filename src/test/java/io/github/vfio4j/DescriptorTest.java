@@ -110,7 +110,7 @@ class DescriptorTest {
     }
 
     private static void awaitWaiting(Thread thread) {
-        while (thread.getState() != Thread.State.WAITING) {
+        while (thread.getState() != Thread.State.TIMED_WAITING) {
             assertThat(thread.isAlive()).as("still waiting").isTrue();
             Thread.onSpinWait();
         }

@@ -69,13 +69,11 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
         return arena.scope().isAlive();
     }
 
-    private void check(long offset, int width) {
+    /** What is wrong with an access that the JVM has refused. The JVM checks all that anyhow, and what is right goes on. */
+    private RuntimeException refused(long offset, int width, RuntimeException cause) {
         Bounds.checkRegister(name, memory.byteSize(), offset, width);
-    }
-
-    /** What the JVM says of closed memory does not say why. */
-    private IllegalStateException closed(IllegalStateException cause) {
         String reason = closedBecause;
+        // What the JVM says of closed memory does not say why.
         return reason == null
                 ? cause
                 : new IllegalStateException("The view of " + name + " is closed: " + reason + "; map it again", cause);
@@ -83,81 +81,73 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
 
     @Override
     public byte get8(long offset) {
-        check(offset, Byte.BYTES);
         try {
             return (byte) BYTE.getVolatile(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Byte.BYTES, e);
         }
     }
 
     @Override
     public short get16(long offset) {
-        check(offset, Short.BYTES);
         try {
             return (short) SHORT.getVolatile(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Short.BYTES, e);
         }
     }
 
     @Override
     public int get32(long offset) {
-        check(offset, Integer.BYTES);
         try {
             return (int) INT.getVolatile(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Integer.BYTES, e);
         }
     }
 
     @Override
     public long get64(long offset) {
-        check(offset, Long.BYTES);
         try {
             return (long) LONG.getVolatile(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Long.BYTES, e);
         }
     }
 
     @Override
     public void put8(long offset, byte value) {
-        check(offset, Byte.BYTES);
         try {
             BYTE.setVolatile(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Byte.BYTES, e);
         }
     }
 
     @Override
     public void put16(long offset, short value) {
-        check(offset, Short.BYTES);
         try {
             SHORT.setVolatile(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Short.BYTES, e);
         }
     }
 
     @Override
     public void put32(long offset, int value) {
-        check(offset, Integer.BYTES);
         try {
             INT.setVolatile(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Integer.BYTES, e);
         }
     }
 
     @Override
     public void put64(long offset, long value) {
-        check(offset, Long.BYTES);
         try {
             LONG.setVolatile(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Long.BYTES, e);
         }
     }
 
@@ -169,11 +159,10 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
      * @return the value
      */
     public int get32Acquire(long offset) {
-        check(offset, Integer.BYTES);
         try {
             return (int) INT.getAcquire(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Integer.BYTES, e);
         }
     }
 
@@ -185,11 +174,10 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
      * @return the value
      */
     public long get64Acquire(long offset) {
-        check(offset, Long.BYTES);
         try {
             return (long) LONG.getAcquire(memory, offset);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Long.BYTES, e);
         }
     }
 
@@ -202,11 +190,10 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
      *            the value
      */
     public void put32Release(long offset, int value) {
-        check(offset, Integer.BYTES);
         try {
             INT.setRelease(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Integer.BYTES, e);
         }
     }
 
@@ -219,11 +206,10 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
      *            the value
      */
     public void put64Release(long offset, long value) {
-        check(offset, Long.BYTES);
         try {
             LONG.setRelease(memory, offset, value);
-        } catch (IllegalStateException e) {
-            throw closed(e);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Long.BYTES, e);
         }
     }
 

@@ -54,8 +54,14 @@ public final class MigrationData implements ByteChannel {
         this.resuming = resuming;
     }
 
+    /** A call on the descriptor. None of them captures anything: a stream is no reason to allocate. */
     private interface Call {
-        long make(MemorySegment memory);
+
+        Call READ = OwnedDescriptor::read;
+        Call WRITE = OwnedDescriptor::write;
+        Call PRECOPY_INFO = (descriptor, info) -> descriptor.ioctl(vfio_h.VFIO_MIG_GET_PRECOPY_INFO(), info);
+
+        long make(OwnedDescriptor descriptor, MemorySegment memory);
     }
 
     /**
@@ -82,7 +88,7 @@ public final class MigrationData implements ByteChannel {
         if (target.byteSize() == 0) {
             return 0;
         }
-        long result = target.isNative() ? call(descriptor::read, target) : readByCopy(target);
+        long result = target.isNative() ? call(Call.READ, target) : readByCopy(target);
         if (result > 0) {
             return result;
         }
@@ -137,7 +143,7 @@ public final class MigrationData implements ByteChannel {
         if (source.byteSize() == 0) {
             return 0;
         }
-        long result = source.isNative() ? call(descriptor::write, source) : writeByCopy(source);
+        long result = source.isNative() ? call(Call.WRITE, source) : writeByCopy(source);
         return result >= 0 ? result : nothingYet("write", Errno.ofResult(result), WRITE_REMEDIES);
     }
 
@@ -178,7 +184,7 @@ public final class MigrationData implements ByteChannel {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment info = vfio_precopy_info.allocate(arena);
             vfio_precopy_info.argsz(info, (int) vfio_precopy_info.sizeof());
-            long result = call(argument -> descriptor.ioctl(vfio_h.VFIO_MIG_GET_PRECOPY_INFO(), argument), info);
+            long result = call(Call.PRECOPY_INFO, info);
             if (result < 0) {
                 Errno errno = Errno.ofResult(result);
                 throw new VfioException("VFIO_MIG_GET_PRECOPY_INFO", errno, INFO_REMEDIES.get(errno));
@@ -190,7 +196,7 @@ public final class MigrationData implements ByteChannel {
 
     private synchronized long readByCopy(MemorySegment target) throws ClosedChannelException {
         MemorySegment part = copy(target.byteSize());
-        long result = call(descriptor::read, part);
+        long result = call(Call.READ, part);
         if (result > 0) {
             MemorySegment.copy(part, 0, target, 0, result);
         }
@@ -199,7 +205,7 @@ public final class MigrationData implements ByteChannel {
 
     private synchronized long writeByCopy(MemorySegment source) throws ClosedChannelException {
         MemorySegment part = copy(source.byteSize());
-        return call(descriptor::write, part.copyFrom(source.asSlice(0, part.byteSize())));
+        return call(Call.WRITE, part.copyFrom(source.asSlice(0, part.byteSize())));
     }
 
     /** Only where it is needed, and only once. */
@@ -213,7 +219,7 @@ public final class MigrationData implements ByteChannel {
     /** The guard of the descriptor knows best whether it is open; here a channel's own exception is expected. */
     private long call(Call call, MemorySegment memory) throws ClosedChannelException {
         try {
-            return call.make(memory);
+            return call.make(descriptor, memory);
         } catch (IllegalStateException e) {
             if (descriptor.isOpen()) {
                 throw e;

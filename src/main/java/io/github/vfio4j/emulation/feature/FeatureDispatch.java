@@ -42,7 +42,10 @@ public final class FeatureDispatch {
     private static final int PROBE = VFIO_DEVICE_FEATURE_PROBE();
     private static final int INDEX = VFIO_DEVICE_FEATURE_MASK();
 
-    private final Map<Integer, DeviceFeature> features;
+    /** Those with an index of the registry, at that. */
+    private final @Nullable DeviceFeature[] known;
+    /** All of them: a model may have one with any index. */
+    private final Map<Integer, DeviceFeature> others;
 
     /**
      * The features of a device.
@@ -66,7 +69,13 @@ public final class FeatureDispatch {
             device.modelFeatures()
                     .forEach((id, model) -> found.put(id.index(), new DriverFeature(model, device.modelLock())));
         }
-        features = Map.copyOf(found);
+        known = new DeviceFeature[REGISTRY.size()];
+        found.forEach((index, feature) -> {
+            if (index < known.length) {
+                known[index] = feature;
+            }
+        });
+        others = Map.copyOf(found);
     }
 
     /** The ioctl. */
@@ -85,7 +94,8 @@ public final class FeatureDispatch {
         if ((flags & PROBE) == 0 && (flags & (GET | SET)) == (GET | SET)) {
             return -Errno.EINVAL.code();
         }
-        DeviceFeature feature = features.get(flags & INDEX);
+        int index = flags & INDEX;
+        DeviceFeature feature = index < known.length ? known[index] : others.get(index);
         return feature == null ? -Errno.ENOTTY.code() : feature.ioctl(flags, argsz - HEADER_SIZE, argument, call);
     }
 }

@@ -2,8 +2,6 @@ package io.github.vfio4j.emulation.feature;
 
 import io.github.vfio4j.Errno;
 import java.util.Arrays;
-import java.util.UUID;
-import io.github.vfio4j.VfToken;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -12,7 +10,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class PfToken {
 
-    private byte[] value = VfToken.of(UUID.randomUUID()).toBytes();
+    /** At first a random one, which nobody can give: it need not be made. */
+    private byte @Nullable [] value;
     private int users;
 
     /** Feature 0: anybody who holds the physical function may set any token at any time. */
@@ -37,7 +36,7 @@ public final class PfToken {
     }
 
     private int matches(byte @Nullable [] given) {
-        return given != null && Arrays.equals(value, given) ? 0 : -Errno.EACCES.code();
+        return given != null && value != null && Arrays.equals(value, given) ? 0 : -Errno.EACCES.code();
     }
 
     /** A virtual function has come into use. */
