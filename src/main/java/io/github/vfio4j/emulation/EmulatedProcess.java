@@ -116,6 +116,10 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         return files.open(descriptors, root, path, flags);
     }
 
+    private static boolean isOwn(String path) {
+        return path.equals(LIMITS) || path.equals(STATUS);
+    }
+
     private int openOwn(String path, int flags, Supplier<String> show) {
         return OpenFile.writable(flags)
                 ? -Errno.EACCES.code()
@@ -239,7 +243,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         requireNative(buffer);
         String target = files.linkTarget(path);
         if (target == null) {
-            return -(files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
+            return -(isOwn(path) || files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
         }
         byte[] text = target.getBytes(StandardCharsets.US_ASCII);
         int length = (int) Math.min(text.length, buffer.byteSize());
