@@ -22,7 +22,8 @@ import picocli.CommandLine.Spec;
 @Command(name = "doctor", mixinStandardHelpOptions = true, description = {
         "Says what stands between this user and a working device, the next step first.",
         "Only looks: files are read, and the device's group is opened for a moment to see whether somebody has it."}, footer = {
-                "", "Commands after # are for root, those after $ for the user. The exit code is 3 if there is a problem.",
+                "",
+                "Commands after # are for root, those after $ for the user. The exit code is 3 if there is a problem.",
                 "The emulated machine has " + ExampleMachine.DEVICES + "."})
 final class DoctorCommand implements Callable<Integer> {
 

@@ -68,9 +68,9 @@ final class ExplainCommand implements Callable<Integer> {
         return FeatureId.known().stream().filter(
                 feature -> feature.name().equalsIgnoreCase(text) || (PREFIX + feature.name()).equalsIgnoreCase(text))
                 .findFirst()
-                .orElseThrow(() -> new IllegalArgumentException("No feature is called '" + text
-                        + "'; give its index, or one of "
-                        + FeatureId.known().stream().map(FeatureId::name).collect(Collectors.joining(", "))));
+                .orElseThrow(() -> new IllegalArgumentException(
+                        "No feature is called '" + text + "'; give its index, or one of "
+                                + FeatureId.known().stream().map(FeatureId::name).collect(Collectors.joining(", "))));
     }
 
     @Override

@@ -18,8 +18,8 @@ class ExplainCommandTest {
 
     private static CommandRun explain(String errno, String feature, String operation, String... more) {
         String[] arguments = {"explain", errno, "--feature", feature, "--op", operation};
-        return CommandRun.withoutKernel("", Stream
-                .concat(Stream.of(arguments), Stream.of(more)).toArray(String[]::new));
+        return CommandRun.withoutKernel("",
+                Stream.concat(Stream.of(arguments), Stream.of(more)).toArray(String[]::new));
     }
 
     @Test
@@ -57,8 +57,8 @@ class ExplainCommandTest {
 
     @Test
     void anErrorThatNoKernelAnswersWith() throws IOException {
-        assertThat(explain("EBUSY", "DMA_BUF", "probe").assertDone().out())
-                .contains("No kernel described here answers so: they answer EFAULT, EINVAL, EIO, ENOTTY, EOPNOTSUPP. Is");
+        assertThat(explain("EBUSY", "DMA_BUF", "probe").assertDone().out()).contains(
+                "No kernel described here answers so: they answer EFAULT, EINVAL, EIO, ENOTTY, EOPNOTSUPP. Is");
         assertThat(explain("ENOTTY", "PCI_VF_TOKEN", "get,set", "--json").assertDone().out()).contains("\"5.7\"");
         assertThat(Json.parse(explain("E2BIG", "0", "set", "--json").assertDone().out()))
                 .asInstanceOf(map(String.class, Object.class)).containsEntry("causes", List.of());
@@ -66,22 +66,22 @@ class ExplainCommandTest {
 
     @Test
     void aFeatureThatNoKernelHas() {
-        assertThat(explain("EBUSY", "4711", "none").assertDone().out())
-                .isEqualTo("""
-                        EBUSY (device or resource busy) for no operation of feature 4711
+        assertThat(explain("EBUSY", "4711", "none").assertDone().out()).isEqualTo("""
+                EBUSY (device or resource busy) for no operation of feature 4711
 
-                         1. The device's driver knows this feature, and refuses
-                            [every kernel] See dmesg and the driver's source; tell its author
-                        """);
+                 1. The device's driver knows this feature, and refuses
+                    [every kernel] See dmesg and the driver's source; tell its author
+                """);
     }
 
     @Test
     void jsonHasTheKeysThatAreDocumented() throws IOException {
-        assertThat(Json.parse(explain("ebadf", "4", "set", "--json").assertDone().out())).isEqualTo(Map.of("errno", "EBADF",
-                "code", 9, "index", 4, "feature", "LOW_POWER_ENTRY_WITH_WAKEUP", "operations", List.of("SET"), "causes",
-                List.of(Map.of("cause", "The descriptor is not open", "remedy",
-                        "Keep the eventfd open until after the call", "kernels", List.of("6.1", "6.12", "7.2"), "ofDriver",
-                        false))));
+        assertThat(Json.parse(explain("ebadf", "4", "set", "--json").assertDone().out()))
+                .isEqualTo(Map.of("errno", "EBADF", "code", 9, "index", 4, "feature", "LOW_POWER_ENTRY_WITH_WAKEUP",
+                        "operations", List.of("SET"), "causes",
+                        List.of(Map.of("cause", "The descriptor is not open", "remedy",
+                                "Keep the eventfd open until after the call", "kernels", List.of("6.1", "6.12", "7.2"),
+                                "ofDriver", false))));
         assertThat(Json.parse(explain("EBUSY", "2", "set", "--json").assertDone().out()))
                 .asInstanceOf(map(String.class, Object.class)).extractingByKey("causes", LIST).hasSize(1).first()
                 .asInstanceOf(map(String.class, Object.class)).containsEntry("ofDriver", true);
@@ -92,10 +92,12 @@ class ExplainCommandTest {
         explain("ENOSUCH", "2", "set").assertFailed(2, "ERRNO", "No error called 'ENOSUCH' is known here", "its number")
                 .assertNoOutput();
         explain("0", "2", "set").assertFailed(2, "An error number is 1 to 4095").assertNoOutput();
-        explain("EINVAL", "VF_TOKEN", "set").assertFailed(2, "--feature", "No feature is called 'VF_TOKEN'",
-                "PCI_VF_TOKEN, MIGRATION").assertNoOutput();
+        explain("EINVAL", "VF_TOKEN", "set")
+                .assertFailed(2, "--feature", "No feature is called 'VF_TOKEN'", "PCI_VF_TOKEN, MIGRATION")
+                .assertNoOutput();
         explain("EINVAL", "65536", "set").assertFailed(2, "There is no device feature 65536").assertNoOutput();
-        explain("EINVAL", "2", "write").assertFailed(2, "--op", "'write' is no operation", "probe,get").assertNoOutput();
+        explain("EINVAL", "2", "write").assertFailed(2, "--op", "'write' is no operation", "probe,get")
+                .assertNoOutput();
         explain("EINVAL", "2", "set,none").assertFailed(2, "'set,none' is no operation").assertNoOutput();
         explain("EINVAL", "2", "").assertFailed(2, "'' is no operation").assertNoOutput();
         CommandRun.withoutKernel("", "explain", "EINVAL").assertFailed(2, "--feature", "--op").assertNoOutput();

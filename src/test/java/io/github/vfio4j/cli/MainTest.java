@@ -15,13 +15,15 @@ class MainTest {
 
     @Test
     void withoutACommandThereIsAListOfThem() {
-        CommandRun.of().assertFailed(2, "demo, doctor, explain, features, record, replay, token", "'vfio4j --help' explains")
+        CommandRun.of()
+                .assertFailed(2, "demo, doctor, explain, features, record, replay, token", "'vfio4j --help' explains")
                 .assertNoOutput();
     }
 
     @Test
     void anUnknownCommandIsAnsweredWithTheList() {
-        CommandRun.of("feature").assertFailed(2, "no such command", "demo, doctor, explain, features, record, replay, token")
+        CommandRun.of("feature")
+                .assertFailed(2, "no such command", "demo, doctor, explain, features, record, replay, token")
                 .assertNoOutput();
     }
 

@@ -93,7 +93,8 @@ class ExplainedRefusalsTest {
 
         /** Whether there is a cause on this kernel; one that may be anything counts only where the driver may say anything. */
         boolean isExplained(boolean byModel) {
-            return explanation().causes().stream().filter(cause -> byModel || !cause.isOfDriver()).anyMatch(this::isHere);
+            return explanation().causes().stream().filter(cause -> byModel || !cause.isOfDriver())
+                    .anyMatch(this::isHere);
         }
 
         private boolean isHere(Explanation.Cause cause) {
@@ -325,8 +326,8 @@ class ExplainedRefusalsTest {
                         if (!refusal.errno().equals(Errno.EIO)
                                 && refusal.causes() > (refusal.errno().equals(Errno.EFAULT) ? 1 : 0)
                                 && !seen.contains(refusal)) {
-                            neverSeen.add(
-                                    kernel.version() + " " + refusal.asked() + " of " + feature + " " + refusal.errno().name());
+                            neverSeen.add(kernel.version() + " " + refusal.asked() + " of " + feature + " "
+                                    + refusal.errno().name());
                         }
                     }
                 }
@@ -339,7 +340,8 @@ class ExplainedRefusalsTest {
     @Test
     void whateverARealKernelHasRefusedIsExplained() {
         int refused = 0;
-        for (KernelProfile kernel : List.of(KernelProfile.LINUX_6_1, KernelProfile.LINUX_6_12, KernelProfile.LINUX_7_2)) {
+        for (KernelProfile kernel : List.of(KernelProfile.LINUX_6_1, KernelProfile.LINUX_6_12,
+                KernelProfile.LINUX_7_2)) {
             for (KernelFact fact : KernelFact.load(kernel.version())) {
                 if (fact.result() < 0) {
                     refused++;
@@ -357,8 +359,8 @@ class ExplainedRefusalsTest {
         int refused = 0;
         for (String kernel : List.of("6.1", "6.12", "7.2", "full-7.2")) {
             Path file = Path.of("src/test/resources/transcripts/kernels/linux-" + kernel + "-programs.jsonl.gz");
-            try (BufferedReader lines = new BufferedReader(new InputStreamReader(
-                    new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
+            try (BufferedReader lines = new BufferedReader(
+                    new InputStreamReader(new GZIPInputStream(Files.newInputStream(file)), StandardCharsets.UTF_8))) {
                 for (Matcher refusal : lines.lines().map(REFUSAL::matcher).filter(Matcher::find).toList()) {
                     refused++;
                     note(Refusal.of(KernelProfile.of(kernel.replace("full-", "")),

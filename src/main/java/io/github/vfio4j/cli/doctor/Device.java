@@ -81,7 +81,7 @@ record Device(SystemFiles files, String name, String path, boolean isPci) {
     /** Whether a driver of VFIO has it: vfio-pci, or a variant of it. A mediated device is in a group only then. */
     boolean isBound() {
         return driver().filter(VFIO_PCI::equals).isPresent() || vfioName().isPresent()
-                || path.startsWith("/sys/bus/mdev/") && group().isPresent();
+                || (path.startsWith("/sys/bus/mdev/") && group().isPresent());
     }
 
     boolean isBridge() {
@@ -108,8 +108,8 @@ record Device(SystemFiles files, String name, String path, boolean isPci) {
 
     /** Vendor and device, as {@code lspci -n} shows them; empty where sysfs does not tell. */
     Optional<String> id() {
-        return files.read(path + "/vendor")
-                .flatMap(vendor -> files.read(path + "/device").map(device -> (vendor + ":" + device).replace("0x", "")));
+        return files.read(path + "/vendor").flatMap(
+                vendor -> files.read(path + "/device").map(device -> (vendor + ":" + device).replace("0x", "")));
     }
 
     /** Which driver has it, in words. */

@@ -22,7 +22,8 @@ public final class Doctor {
     /** Examines the machine as a whole. */
     public static Report examine(Machine machine) {
         return new Report("This machine: " + machine, findings(new Examination(machine, null)),
-                machine.isLinux() ? DeviceList.describe(machine) : List.of(), "'vfio4j doctor DEVICE' examines a device");
+                machine.isLinux() ? DeviceList.describe(machine) : List.of(),
+                "'vfio4j doctor DEVICE' examines a device");
     }
 
     /**

@@ -28,9 +28,11 @@ final class DriverCheck implements Check {
             return problem(device + " is a bridge, and vfio-pci takes endpoints only: choose a device behind it",
                     Fix.byUser("lspci -t -D"));
         }
-        return problem(device + " " + device.binding() + (device.driver().isPresent()
-                ? "; see first that nothing here uses it (disks, network interfaces)"
-                : ""), Fix.byRoot(device.bind()));
+        return problem(device + " " + device.binding()
+                + (device.driver().isPresent()
+                        ? "; see first that nothing here uses it (disks, network interfaces)"
+                        : ""),
+                Fix.byRoot(device.bind()));
     }
 
     private Finding machine(SystemFiles files) {

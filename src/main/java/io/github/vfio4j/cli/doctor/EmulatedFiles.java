@@ -100,8 +100,6 @@ final class EmulatedFiles implements SystemFiles {
         if (fd >= 0) {
             process.close(fd);
         }
-        return fd == -Errno.ENOENT.code()
-                ? Access.ABSENT
-                : fd == -Errno.EACCES.code() ? Access.DENIED : Access.ALLOWED;
+        return fd == -Errno.ENOENT.code() ? Access.ABSENT : fd == -Errno.EACCES.code() ? Access.DENIED : Access.ALLOWED;
     }
 }

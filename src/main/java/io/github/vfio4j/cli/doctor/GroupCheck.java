@@ -33,14 +33,16 @@ final class GroupCheck implements Check {
         List<Device> companions = device.companions();
         List<Device> owned = companions.stream().filter(GroupCheck::isOwnedByHost).toList();
         if (!owned.isEmpty()) {
-            return problem("Group " + group + " is not viable: drivers of the host have " + describe(owned)
-                    + " of it; see first that nothing here uses " + (owned.size() == 1 ? "it" : "them"),
+            return problem(
+                    "Group " + group + " is not viable: drivers of the host have " + describe(owned)
+                            + " of it; see first that nothing here uses " + (owned.size() == 1 ? "it" : "them"),
                     Fix.byRoot(owned.stream().filter(Device::isPci).flatMap(other -> other.bind().stream()).toList()));
         }
-        return ok("Group " + group + " is viable: " + (companions.isEmpty()
-                ? "nothing else is in it"
-                : "no driver of the host has "
-                        + companions.stream().map(Device::toString).collect(Collectors.joining(", "))));
+        return ok("Group " + group + " is viable: "
+                + (companions.isEmpty()
+                        ? "nothing else is in it"
+                        : "no driver of the host has "
+                                + companions.stream().map(Device::toString).collect(Collectors.joining(", "))));
     }
 
     private static String describe(List<Device> devices) {

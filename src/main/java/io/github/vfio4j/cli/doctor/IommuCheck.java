@@ -39,8 +39,9 @@ final class IommuCheck implements Check {
     /** Those of an IOMMU, without the ones that stand in for it in the unsafe mode of VFIO. */
     private static List<String> groups(SystemFiles files) {
         String directory = "/sys/kernel/iommu_groups";
-        return files.list(directory).stream().filter(group -> files.read(directory + "/" + group + "/name")
-                .filter("vfio-noiommu"::equals).isEmpty()).toList();
+        return files.list(directory).stream()
+                .filter(group -> files.read(directory + "/" + group + "/name").filter("vfio-noiommu"::equals).isEmpty())
+                .toList();
     }
 
     private Finding off(SystemFiles files) {
@@ -58,9 +59,8 @@ final class IommuCheck implements Check {
                     + " see 'dmesg | grep AMD-Vi'", Fix.NONE);
         }
         if (VIRTUAL.matcher(files.read("/proc/cpuinfo").orElse("")).find()) {
-            return problem("This virtual machine has none: its host must give it one, QEMU with these options",
-                    Fix.byUser(
-                            "qemu-system-x86_64 -machine q35,kernel-irqchip=split -device intel-iommu,intremap=on …"));
+            return problem("This virtual machine has none: its host must give it one, QEMU with these options", Fix
+                    .byUser("qemu-system-x86_64 -machine q35,kernel-irqchip=split -device intel-iommu,intremap=on …"));
         }
         return problem("The firmware shows none: turn it on in its setup (called VT-d, AMD-Vi, IOMMU or SMMU there)",
                 Fix.byRoot("systemctl reboot --firmware-setup"));

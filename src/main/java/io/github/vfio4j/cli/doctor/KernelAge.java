@@ -37,9 +37,8 @@ record KernelAge(Optional<KernelProfile> older, Optional<KernelProfile> newer, b
         List<KernelProfile> all = KernelProfile.all();
         Optional<KernelProfile> older = all.stream().filter(profile -> number(profile) <= number)
                 .reduce((first, second) -> second);
-        return Optional.of(
-                new KernelAge(older, all.stream().filter(profile -> number(profile) > number).findFirst(),
-                        older.filter(profile -> number(profile) == number).isPresent()));
+        return Optional.of(new KernelAge(older, all.stream().filter(profile -> number(profile) > number).findFirst(),
+                older.filter(profile -> number(profile) == number).isPresent()));
     }
 
     private static int number(KernelProfile profile) {

@@ -47,7 +47,8 @@ final class KernelCheck implements Check {
     }
 
     private static String features(KernelAge age, KernelAge.Has has) {
-        return FeatureId.known().stream().filter(feature -> age.has(kernel -> kernel.knownFeatures().contains(feature.index())) == has)
+        return FeatureId.known().stream()
+                .filter(feature -> age.has(kernel -> kernel.knownFeatures().contains(feature.index())) == has)
                 .map(FeatureId::name).collect(Collectors.joining(", "));
     }
 }

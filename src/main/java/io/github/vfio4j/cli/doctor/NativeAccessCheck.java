@@ -17,7 +17,7 @@ final class NativeAccessCheck implements Check {
         Module module = NativeAccessCheck.class.getModule();
         return refusal == null
                 ? ok("Allowed")
-                : problem(refusal, Fix.byUser("java --enable-native-access="
-                        + (module.isNamed() ? module.getName() : "ALL-UNNAMED") + " …"));
+                : problem(refusal, Fix.byUser(
+                        "java --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED") + " …"));
     }
 }

@@ -67,7 +67,7 @@ final class PermissionCheck implements Check {
         return problem(
                 "The module is loaded, but " + String.join(" and ", missing) + " "
                         + (missing.size() == 1 ? "is" : "are") + " not here: hand them to the container this runs in",
-                Fix.byRoot("docker run "
-                        + way.stream().map(file -> "--device " + file).collect(Collectors.joining(" ")) + " …"));
+                Fix.byRoot("docker run " + way.stream().map(file -> "--device " + file).collect(Collectors.joining(" "))
+                        + " …"));
     }
 }

@@ -31,8 +31,9 @@ final class SriovCheck implements Check {
         if (!owner.driver().filter(Device.VFIO_PCI::equals).isPresent()) {
             return ok("Its physical function " + owner + " is not on vfio-pci, so it opens without a VF token");
         }
-        return unknown("Its physical function " + owner + " is on vfio-pci, so it opens only with the VF token that the"
-                + " owner of that has set: ask for it, and see whether it is the right one",
+        return unknown(
+                "Its physical function " + owner + " is on vfio-pci, so it opens only with the VF token that the"
+                        + " owner of that has set: ask for it, and see whether it is the right one",
                 Fix.byUser("vfio4j token check " + device + " --file vf-token"));
     }
 

@@ -45,9 +45,9 @@ final class UseCheck implements Check {
             Optional<String> held = files.list(descriptors).stream().map(fd -> files.target(descriptors + fd))
                     .flatMap(Optional::stream).filter(wanted::contains).findFirst();
             if (held.isPresent()) {
-                return Optional.of(problem("Process " + process + " ("
-                        + files.read("/proc/" + process + "/comm").orElse("?") + ") has " + held.get()
-                        + " open, and one at a time can: end it, or take another device",
+                return Optional.of(problem(
+                        "Process " + process + " (" + files.read("/proc/" + process + "/comm").orElse("?") + ") has "
+                                + held.get() + " open, and one at a time can: end it, or take another device",
                         Fix.byUser("kill " + process)));
             }
         }
@@ -67,8 +67,9 @@ final class UseCheck implements Check {
         }
         Errno errno = Errno.ofResult(fd);
         if (List.of(Errno.EPERM, Errno.EACCES).contains(errno)) {
-            return problem("The kernel refuses " + file + " (" + errno.name() + ") though its mode allows it: hand it to"
-                    + " the container this runs in", Fix.byRoot("docker run --device " + file + " …"));
+            return problem("The kernel refuses " + file + " (" + errno.name()
+                    + ") though its mode allows it: hand it to" + " the container this runs in",
+                    Fix.byRoot("docker run --device " + file + " …"));
         }
         return errno.equals(Errno.EBUSY)
                 ? problem("Somebody whom " + on.machine().user() + " may not look at has " + file

@@ -44,11 +44,12 @@ public record Explanation(Errno errno, FeatureId feature, Operations operations,
         Map<Step, List<KernelProfile>> found = new LinkedHashMap<>();
         List<Step> steps = FeatureSteps.of(feature);
         for (KernelProfile kernel : KernelProfile.all()) {
-            reached(steps, operations, kernel).stream().filter(step -> step.errno() == null || step.errno().equals(errno))
+            reached(steps, operations, kernel).stream()
+                    .filter(step -> step.errno() == null || step.errno().equals(errno))
                     .forEach(step -> found.computeIfAbsent(step, first -> new ArrayList<>()).add(kernel));
         }
         return new Explanation(errno, feature, operations,
-                found.entrySet().stream().sorted(Comparator.comparing(entry -> steps.indexOf(entry.getKey())))
+                found.entrySet().stream().sorted(Comparator.comparingInt(entry -> steps.indexOf(entry.getKey())))
                         .map(entry -> new Cause(entry.getKey().cause(), entry.getKey().remedy(),
                                 List.copyOf(entry.getValue()), entry.getKey().errno() == null))
                         .toList());

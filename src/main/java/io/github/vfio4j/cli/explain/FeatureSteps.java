@@ -41,7 +41,8 @@ final class FeatureSteps {
                     .on(kernel -> kernel.lastIommufdRequest() != 0),
             refusal(EIO, "The device sleeps and could not be woken", "See dmesg; reset the device")
                     .on(KernelProfile::featureIoctlInCore),
-            refusal(ENOTTY, "The device's driver is not vfio-pci, and no other knows device features, whatever is asked",
+            refusal(ENOTTY,
+                    "The device's driver is not vfio-pci, and no other knows device features, whatever is asked",
                     "Use a newer kernel").on(not(KernelProfile::featureIoctlInCore)),
             refusal(EFAULT, "The 8 bytes of the header cannot be read", MAPPED),
             refusal(EINVAL, "argsz is less than the 8 bytes of the header", "Set argsz to the size of header and data"),
@@ -49,35 +50,39 @@ final class FeatureSteps {
             refusal(EINVAL, "GET and SET are asked for at once", "Ask for one of them; only a probe may name both")
                     .when(asked -> asked.get() && asked.set() && !asked.probe()).always());
 
-    private static final Map<FeatureId, List<Step>> OF_FEATURES = Map.ofEntries(Map.entry(FeatureId.PCI_VF_TOKEN,
-            steps(List.of(refusal(ENOTTY, "The device is no SR-IOV physical function bound to vfio-pci or a variant of it",
-                    "Set the token on the physical function, bound to vfio-pci")),
-                    check(FeatureId.PCI_VF_TOKEN, false, true), data(FeatureId.PCI_VF_TOKEN))),
+    private static final Map<FeatureId, List<Step>> OF_FEATURES = Map.ofEntries(
+            Map.entry(FeatureId.PCI_VF_TOKEN,
+                    steps(List.of(refusal(ENOTTY,
+                            "The device is no SR-IOV physical function bound to vfio-pci or a variant of it",
+                            "Set the token on the physical function, bound to vfio-pci")),
+                            check(FeatureId.PCI_VF_TOKEN, false, true), data(FeatureId.PCI_VF_TOKEN))),
 
             Map.entry(FeatureId.MIGRATION,
-                    steps(List.of(
-                            refusal(ENOTTY, NO_MIGRATION, "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
+                    steps(List.of(refusal(ENOTTY, NO_MIGRATION,
+                            "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
                             check(FeatureId.MIGRATION, true, false), data(FeatureId.MIGRATION))),
 
-            Map.entry(FeatureId.MIG_DEVICE_STATE,
-                    steps(List.of(
-                            refusal(ENOTTY, NO_MIGRATION, "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
-                            check(FeatureId.MIG_DEVICE_STATE, true, true), data(FeatureId.MIG_DEVICE_STATE),
-                            List.of(driver("The device's driver cannot tell the state", ASK_DRIVER).when(Operations::get),
-                                    refusal(EINVAL,
-                                            "There is no such state, or the device lacks what it takes (feature MIGRATION"
-                                                    + " tells: P2P, PRE_COPY)",
-                                            "Ask for a state that it has; ERROR is none to ask for").when(Operations::set),
-                                    refusal(EINVAL, "No way leads from STOP_COPY back to PRE_COPY or PRE_COPY_P2P",
-                                            "Go to RUNNING first").when(Operations::set)
-                                            .on(kernel -> (kernel.migrationFlags() & PRE_COPY) != 0),
-                                    driver("The device's driver refuses a step on the way, in RESUMING usually for want of"
-                                            + " data, or of the right data",
-                                            "Get the state: the steps before are done. Write all data, or reset the device"
-                                                    + " and start again").when(Operations::set),
-                                    refusal(EMFILE, "The process has no descriptor left for the migration data",
-                                            "Raise the limit (ulimit -n); the device is in the new state all the same,"
-                                                    + " reset it").when(Operations::set)))),
+            Map.entry(FeatureId.MIG_DEVICE_STATE, steps(
+                    List.of(refusal(ENOTTY, NO_MIGRATION,
+                            "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
+                    check(FeatureId.MIG_DEVICE_STATE, true, true), data(FeatureId.MIG_DEVICE_STATE),
+                    List.of(driver("The device's driver cannot tell the state", ASK_DRIVER).when(Operations::get),
+                            refusal(EINVAL,
+                                    "There is no such state, or the device lacks what it takes (feature MIGRATION"
+                                            + " tells: P2P, PRE_COPY)",
+                                    "Ask for a state that it has; ERROR is none to ask for").when(Operations::set),
+                            refusal(EINVAL, "No way leads from STOP_COPY back to PRE_COPY or PRE_COPY_P2P",
+                                    "Go to RUNNING first").when(Operations::set)
+                                    .on(kernel -> (kernel.migrationFlags() & PRE_COPY) != 0),
+                            driver("The device's driver refuses a step on the way, in RESUMING usually for want of"
+                                    + " data, or of the right data",
+                                    "Get the state: the steps before are done. Write all data, or reset the device"
+                                            + " and start again")
+                                    .when(Operations::set),
+                            refusal(EMFILE, "The process has no descriptor left for the migration data",
+                                    "Raise the limit (ulimit -n); the device is in the new state all the same,"
+                                            + " reset it")
+                                    .when(Operations::set)))),
 
             Map.entry(FeatureId.LOW_POWER_ENTRY, steps(lowPower(), check(FeatureId.LOW_POWER_ENTRY, false, true),
                     List.of(refusal(EINVAL, "The device is in low power already", "Set LOW_POWER_EXIT first")))),
@@ -127,15 +132,16 @@ final class FeatureSteps {
                                     "Set DMA_LOGGING_START first")))),
 
             Map.entry(FeatureId.MIG_DATA_SIZE,
-                    steps(List.of(
-                            refusal(ENOTTY, NO_MIGRATION, "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
+                    steps(List.of(refusal(ENOTTY, NO_MIGRATION,
+                            "Use a driver that can (mlx5-vfio-pci for one), not vfio-pci")),
                             check(FeatureId.MIG_DATA_SIZE, true, false),
                             List.of(driver("The device's driver cannot tell the size", ASK_DRIVER)),
                             data(FeatureId.MIG_DATA_SIZE))),
 
             Map.entry(FeatureId.BUS_MASTER, steps(
-                    List.of(refusal(ENOTTY, "The device is not on the CDX bus, or its controller could not clear bus"
-                            + " mastering when it was opened",
+                    List.of(refusal(ENOTTY,
+                            "The device is not on the CDX bus, or its controller could not clear bus"
+                                    + " mastering when it was opened",
                             "Use the command register in a PCI function's configuration space instead")),
                     check(FeatureId.BUS_MASTER, false, true), data(FeatureId.BUS_MASTER),
                     List.of(refusal(EOPNOTSUPP, "The bus controller cannot configure devices", ASK_DRIVER),
@@ -155,7 +161,8 @@ final class FeatureSteps {
                                     "See VFIO_DEVICE_GET_REGION_INFO for the size"),
                             refusal(ENOMEM, "There are too many ranges, or no memory is left", "Give fewer"),
                             refusal(EFAULT, "The ranges cannot be read: they are, whatever argsz says", MAPPED),
-                            refusal(EINVAL, "A range is empty or not aligned to pages", "Align offset and length to 4096"),
+                            refusal(EINVAL, "A range is empty or not aligned to pages",
+                                    "Align offset and length to 4096"),
                             refusal(EINVAL, "The ranges are longer together than a size can be", "Give fewer"),
                             refusal(EINVAL, "The BAR is one of I/O ports", "Export a memory BAR"),
                             refusal(EOVERFLOW, "A range ends beyond the last address", "Keep within the BAR"),
@@ -196,7 +203,8 @@ final class FeatureSteps {
     private static Step unknownTo(FeatureId feature) {
         String having = KernelProfile.all().stream().filter(kernel -> kernel.knownFeatures().contains(feature.index()))
                 .map(KernelProfile::version).collect(Collectors.joining(", "));
-        return refusal(ENOTTY, "The kernel does not know this feature", "Use one that does; of those described here: " + having)
+        return refusal(ENOTTY, "The kernel does not know this feature",
+                "Use one that does; of those described here: " + having)
                 .on(kernel -> !kernel.knownFeatures().contains(feature.index())).always();
     }
 

@@ -93,22 +93,23 @@ class DoctorTest {
     void whereAllIsWellNothingStandsInTheWay() throws VfioException {
         Report report = machine.function(NIC, 4, "vfio-pci").examine(NIC);
         assertThat(report.next()).isEmpty();
-        assertThat(text(report)).startsWith("""
-                0000:01:00.0 (8086:1533): Linux 6.12.107+deb13-amd64, as alice
+        assertThat(text(report)).startsWith(
+                """
+                        0000:01:00.0 (8086:1533): Linux 6.12.107+deb13-amd64, as alice
 
-                Next: nothing stands in the way; 'vfio4j features 0000:01:00.0' shows what it can do
+                        Next: nothing stands in the way; 'vfio4j features 0000:01:00.0' shows what it can do
 
-                ok              iommu          On: dmar0; 2 groups
-                ok              module         0000:01:00.0 has a driver of VFIO: vfio-pci
-                ok              driver         0000:01:00.0 is bound to vfio-pci
-                ok              group          Group 4 is viable: nothing else is in it
-                ok              permissions    alice may open /dev/vfio/vfio and /dev/vfio/4
-                ok              use            Nobody has it: /dev/vfio/4 could be opened, and was closed again
-                ok              memlock        All memory may be locked
-                not applicable  sriov          0000:01:00.0 has no SR-IOV
-                ok              native access  Allowed
-                note            kernel         Linux 6.12.107+deb13-amd64 has no feature DMA_BUF, MIG_PRECOPY_INFOv2; no iommufd: devices share a container
-                """);
+                        ok              iommu          On: dmar0; 2 groups
+                        ok              module         A driver of VFIO has the device
+                        ok              driver         0000:01:00.0 is bound to vfio-pci
+                        ok              group          Group 4 is viable: nothing else is in it
+                        ok              permissions    alice may open /dev/vfio/vfio and /dev/vfio/4
+                        ok              use            Nobody has it: /dev/vfio/4 could be opened, and was closed again
+                        ok              memlock        All memory may be locked
+                        not applicable  sriov          0000:01:00.0 has no SR-IOV
+                        ok              native access  Allowed
+                        note            kernel         Linux 6.12.107+deb13-amd64 has no feature DMA_BUF, MIG_PRECOPY_INFOv2; no iommufd: devices share a container
+                        """);
     }
 
     @Test
@@ -160,8 +161,8 @@ class DoctorTest {
         assertNext(machine.examine(NIC), "module", "vfio-pci is not loaded (in a container: load it on the host)",
                 "modprobe vfio-pci");
         String modules = "/lib/modules/" + PreparedMachine.RELEASE + "/modules.dep";
-        machine.file(modules, "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/vfio.ko.xz")
-                .sriov(NIC, 8, 0);
+        machine.file(modules, "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/vfio.ko.xz").sriov(NIC, 8,
+                0);
         assertNext(machine.examine(NIC), "module", "vfio-pci is not loaded", "modprobe vfio-pci enable_sriov=1");
         machine.file(modules, "kernel/drivers/net/dummy.ko.xz:");
         assertNext(machine.examine(), "module", "This kernel has no vfio-pci (CONFIG_VFIO_PCI), nor is it among its"
@@ -207,14 +208,15 @@ class DoctorTest {
     void aBridge() throws VfioException {
         machine.function(NIC, 4, "pcieport").file(NIC_PATH + "/class", "0x060400");
         assertNext(machine.examine(NIC), "driver",
-                "0000:01:00.0 is a bridge, and vfio-pci takes endpoints only: choose a device behind it", "lspci -t -D");
+                "0000:01:00.0 is a bridge, and vfio-pci takes endpoints only: choose a device behind it",
+                "lspci -t -D");
     }
 
     @Test
     void aGroupThatIsNotViable() throws VfioException {
-        machine.function(NIC, 4, "vfio-pci").function("0000:01:00.1", 4, "snd_hda_intel").function("0000:01:00.2", 4, null)
-                .function("0000:01:00.3", 4, "vfio-pci").function("0000:01:00.4", 4, "pci-stub")
-                .function("0000:00:01.0", 4, "pcieport");
+        machine.function(NIC, 4, "vfio-pci").function("0000:01:00.1", 4, "snd_hda_intel")
+                .function("0000:01:00.2", 4, null).function("0000:01:00.3", 4, "vfio-pci")
+                .function("0000:01:00.4", 4, "pci-stub").function("0000:00:01.0", 4, "pcieport");
         String other = "/sys/bus/pci/devices/0000:01:00.1";
         assertNext(machine.examine(NIC), "group",
                 "Group 4 is not viable: drivers of the host have 0000:01:00.1 (snd_hda_intel) of it; see first that"
@@ -242,8 +244,8 @@ class DoctorTest {
                 "chown alice /dev/vfio/4");
         assertOutcome(report, "use", Outcome.UNKNOWN, "Nobody whom alice may look at has /dev/vfio/4 open");
         machine.closed("/dev/vfio/vfio");
-        assertThat(machine.examine(NIC).next().orElseThrow().fix().commands()).containsExactly("chmod 666 /dev/vfio/vfio",
-                "chown alice /dev/vfio/4");
+        assertThat(machine.examine(NIC).next().orElseThrow().fix().commands())
+                .containsExactly("chmod 666 /dev/vfio/vfio", "chown alice /dev/vfio/4");
     }
 
     @Test
@@ -269,8 +271,9 @@ class DoctorTest {
 
     @Test
     void aDeviceThatSomebodyHas() throws VfioException {
-        machine.function(NIC, 4, "vfio-pci").file("/proc/4711/comm", "qemu-system-x86").link("/proc/4711/fd/7", "/dev/null")
-                .link("/proc/4711/fd/21", "/dev/vfio/4").link("/proc/4712/fd/3", "/dev/vfio/5");
+        machine.function(NIC, 4, "vfio-pci").file("/proc/4711/comm", "qemu-system-x86")
+                .link("/proc/4711/fd/7", "/dev/null").link("/proc/4711/fd/21", "/dev/vfio/4")
+                .link("/proc/4712/fd/3", "/dev/vfio/5");
         assertNext(machine.examine(NIC), "use",
                 "Process 4711 (qemu-system-x86) has /dev/vfio/4 open, and one at a time can: end it, or take another device",
                 "kill 4711");
@@ -291,8 +294,8 @@ class DoctorTest {
                 "The kernel refuses /dev/vfio/4 (EPERM) though its mode allows it: hand it to the container this runs in",
                 "docker run --device /dev/vfio/4 …");
         machine.kernel(opening(-Errno.EIO.code()));
-        assertNext(machine.examine(NIC), "use",
-                "The kernel refuses to open /dev/vfio/4: EIO (input/output error)", "dmesg");
+        assertNext(machine.examine(NIC), "use", "The kernel refuses to open /dev/vfio/4: EIO (input/output error)",
+                "dmesg");
     }
 
     @Test
@@ -343,17 +346,19 @@ class DoctorTest {
 
     @Test
     void aJvmThatMayNotCallTheKernel() throws VfioException {
+        Module module = DoctorTest.class.getModule();
         Report report = new PreparedMachine(root).function(NIC, 4, "vfio-pci").examine(NIC);
         assertNext(report, "native access",
                 "Calls to libc need native access: start java with --enable-native-access=ALL-UNNAMED",
-                "java --enable-native-access=ALL-UNNAMED …");
+                "java --enable-native-access=" + (module.isNamed() ? module.getName() : "ALL-UNNAMED") + " …");
         assertThat(report.findings()).hasSize(10);
         assertOutcome(report, "use", Outcome.UNKNOWN, "Nobody whom alice may look at has /dev/vfio/4 open");
     }
 
     @Test
     void anotherSystem() throws VfioException {
-        for (Report report : List.of(machine.system("Mac OS X").examine(), machine.examine(NIC), machine.examine(MDEV))) {
+        for (Report report : List.of(machine.system("Mac OS X").examine(), machine.examine(NIC),
+                machine.examine(MDEV))) {
             assertNext(report, "system",
                     "VFIO is an interface of the Linux kernel, and this is Mac OS X: the emulated kernel runs here too",
                     "vfio4j doctor --emulated", "vfio4j demo");
@@ -369,7 +374,8 @@ class DoctorTest {
                 "vfio4j doctor 0000:02:00.0");
         machine.function("0000:03:00.0", 7, "vfio-pci").function("0000:04:00.0", 8, "vfio-pci").closed("/dev/vfio/8");
         Report report = machine.examine();
-        assertOutcome(report, "driver", Outcome.OK, "2 functions are bound to a driver of VFIO: 0000:03:00.0, 0000:04:00.0");
+        assertOutcome(report, "driver", Outcome.OK,
+                "2 functions are bound to a driver of VFIO: 0000:03:00.0, 0000:04:00.0");
         assertThat(report.next()).isEmpty();
         assertThat(text(report)).contains("Next: nothing stands in the way; 'vfio4j doctor DEVICE' examines a device\n")
                 .endsWith("""

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
-import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
@@ -55,15 +54,15 @@ class EmulatedDoctorTest {
         assertThat(Doctor.examine(Machine.emulated(root), MTTY).next()).isEmpty();
         assertThat(next(root, SHARED)).satisfies(finding -> {
             assertThat(finding.check()).isEqualTo("group");
-            assertThat(finding.message()).startsWith(
-                    "Group 5 is not viable: drivers of the host have 0000:02:00.1 (snd_hda_intel) of it");
+            assertThat(finding.message())
+                    .startsWith("Group 5 is not viable: drivers of the host have 0000:02:00.1 (snd_hda_intel) of it");
         });
         assertThat(next(kernel.newUnprivilegedProcess(), PF).fix().commands()).contains("chown nobody /dev/vfio/4");
         assertThat(next(kernel.newProcess().withoutIpcLock(), PF)).extracting(Finding::check).isEqualTo("memlock");
-        try (VfioContainer container = Vfio.using(kernel.newProcess()).openContainer();
-                VfioDevice device = container.openDevice(PF)) {
-            assertThat(next(root, PF).message())
-                    .isEqualTo("Somebody whom root may not look at has /dev/vfio/4 open, and one at a time can: this shows"
+        try (VfioContainer container = Vfio.using(kernel.newProcess()).openContainer()) {
+            container.openDevice(PF);
+            assertThat(next(root, PF).message()).isEqualTo(
+                    "Somebody whom root may not look at has /dev/vfio/4 open, and one at a time can: this shows"
                             + " who");
         }
         assertNothing(root, PF);
@@ -73,7 +72,8 @@ class EmulatedDoctorTest {
     void aVirtualFunctionThatTakesAToken() throws VfioException {
         EmulatedKernel kernel = machine(KernelProfile.LINUX_7_2);
         EmulatedProcess root = kernel.newProcess();
-        try (VfioContainer container = Vfio.using(root).openContainer(); VfioDevice device = container.openDevice(PF)) {
+        try (VfioContainer container = Vfio.using(root).openContainer()) {
+            container.openDevice(PF);
             Vfio.using(root).pciDevice(PF).setSriovNumVfs(1);
             Report report = Doctor.examine(Machine.emulated(kernel.newProcess()), VF);
             assertThat(report.next()).isEmpty();

@@ -25,8 +25,8 @@ final class PreparedMachine {
     private final Set<String> closed = new HashSet<>();
     private String system = "Linux";
     private Supplier<IoctlBackend> kernel = () -> {
-        throw new UnsupportedOperationException("Calls to libc need native access: start java with"
-                + " --enable-native-access=ALL-UNNAMED");
+        throw new UnsupportedOperationException(
+                "Calls to libc need native access: start java with" + " --enable-native-access=ALL-UNNAMED");
     };
 
     PreparedMachine(Path root) {
