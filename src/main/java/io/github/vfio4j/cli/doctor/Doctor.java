@@ -21,9 +21,10 @@ public final class Doctor {
 
     /** Examines the machine as a whole. */
     public static Report examine(Machine machine) {
-        return new Report("This machine: " + machine, findings(new Examination(machine, null)),
-                machine.isLinux() ? DeviceList.describe(machine) : List.of(),
-                "'vfio4j doctor DEVICE' examines a device");
+        return machine.isLinux()
+                ? new Report("This machine: " + machine, findings(new Examination(machine, null)),
+                        DeviceList.describe(machine), "'vfio4j doctor DEVICE' examines a device")
+                : elsewhere(machine);
     }
 
     /**
@@ -50,7 +51,10 @@ public final class Doctor {
     }
 
     private static Report examine(Machine machine, Device device, String none) throws VfioException {
-        if (machine.isLinux() && !device.exists()) {
+        if (!machine.isLinux()) {
+            return elsewhere(machine);
+        }
+        if (!device.exists()) {
             throw new VfioException("examine " + device, Errno.ENODEV, none);
         }
         return new Report(device + device.id().map(id -> " (" + id + ")").orElse("") + ": " + machine,
@@ -59,13 +63,16 @@ public final class Doctor {
     }
 
     private static List<Finding> findings(Examination examination) {
-        Machine machine = examination.machine();
-        if (!machine.isLinux()) {
-            return List.of(new Finding("system", Outcome.PROBLEM,
-                    "VFIO is an interface of the Linux kernel, and this is " + machine.system()
-                            + ": the emulated kernel runs here too",
-                    Fix.byUser("vfio4j doctor --emulated", "vfio4j demo")));
-        }
         return CHECKS.stream().map(check -> check.examine(examination)).toList();
+    }
+
+    /** Where the files of Linux are not even asked for. */
+    private static Report elsewhere(Machine machine) {
+        return new Report("This machine: " + machine,
+                List.of(new Finding("system", Outcome.PROBLEM,
+                        "VFIO is an interface of the Linux kernel, and this is " + machine.system()
+                                + ": the emulated kernel runs here too",
+                        Fix.byUser("vfio4j doctor --emulated", "vfio4j demo"))),
+                List.of(), "");
     }
 }

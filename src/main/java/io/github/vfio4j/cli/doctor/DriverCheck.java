@@ -28,6 +28,10 @@ final class DriverCheck implements Check {
             return problem(device + " is a bridge, and vfio-pci takes endpoints only: choose a device behind it",
                     Fix.byUser("lspci -t -D"));
         }
+        if (device.group().isEmpty()) {
+            return unknown(device + " " + device.binding()
+                    + "; vfio-pci takes it only once it is in an IOMMU group", Fix.NONE);
+        }
         return problem(device + " " + device.binding()
                 + (device.driver().isPresent()
                         ? "; see first that nothing here uses it (disks, network interfaces)"

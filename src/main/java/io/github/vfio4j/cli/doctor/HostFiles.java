@@ -1,6 +1,7 @@
 package io.github.vfio4j.cli.doctor;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
@@ -49,7 +50,8 @@ class HostFiles implements SystemFiles {
     public List<String> list(String path) {
         try (Stream<Path> entries = Files.list(at(path))) {
             return entries.map(entry -> entry.getFileName().toString()).sorted().toList();
-        } catch (IOException e) {
+        } catch (IOException | UncheckedIOException e) {
+            // The second: a process that ends takes its directory with it.
             return List.of();
         }
     }

@@ -3,11 +3,16 @@ package io.github.vfio4j.cli.doctor;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import java.nio.file.Path;
+import java.util.Optional;
 import java.util.function.Supplier;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 
 /** A machine that can be examined, and as whom. */
 public final class Machine {
+
+    private static final Pattern UID = Pattern.compile("(?m)^Uid:\\s*([0-9]+)");
 
     private final SystemFiles files;
     private final String system;
@@ -21,7 +26,8 @@ public final class Machine {
             @Nullable String withoutKernel, boolean emulated) {
         this.files = files;
         this.system = system;
-        this.user = user;
+        // What Java calls a user who has a number only, as in many a container.
+        this.user = user.equals("?") ? uid(files).orElse(user) : user;
         this.release = files.read("/proc/sys/kernel/osrelease").orElse(release);
         this.kernel = kernel;
         this.withoutKernel = withoutKernel;
@@ -47,12 +53,14 @@ public final class Machine {
         }
     }
 
+    private static Optional<String> uid(SystemFiles files) {
+        return files.read("/proc/self/status").map(UID::matcher).filter(Matcher::find).map(uid -> uid.group(1));
+    }
+
     /** An emulated one, as a process of it finds it. */
     public static Machine emulated(EmulatedProcess process) {
         EmulatedFiles files = new EmulatedFiles(process);
-        String user = files.read("/proc/self/status").filter(status -> status.startsWith("Uid:\t0")).isPresent()
-                ? "root"
-                : "nobody";
+        String user = uid(files).equals(Optional.of("0")) ? "root" : "nobody";
         return new Machine(files, "Linux", user, process.kernel().profile().version(), process, null, true);
     }
 
@@ -70,7 +78,7 @@ public final class Machine {
         return system.startsWith("Linux");
     }
 
-    /** The name of the user this runs as. */
+    /** The name of the user this runs as, or the number of one without. */
     String user() {
         return user;
     }

@@ -37,8 +37,9 @@ final class MemlockCheck implements Check {
         if (limit == UNLIMITED) {
             return ok("All memory may be locked");
         }
-        String message = (limit >> 10) + " KiB may be locked, and so mapped for devices: more is ENOMEM";
         Fix fix = raise(on.machine().user(), limit, limits.group(2));
+        String message = (limit >> 10) + " KiB may be locked, and so mapped for devices: more is ENOMEM"
+                + (fix.asRoot() ? "; raise it and log in again (in a unit of systemd: LimitMEMLOCK=infinity)" : "");
         return limit < ENOUGH ? problem(message, fix) : note(message, fix);
     }
 
@@ -58,7 +59,6 @@ final class MemlockCheck implements Check {
         if (most >= ENOUGH && most > soft) {
             return Fix.byUser("ulimit -l " + (most == UNLIMITED ? "unlimited" : most >> 10));
         }
-        return Fix.byRoot("echo '" + user + " - memlock unlimited' > /etc/security/limits.d/vfio.conf",
-                "systemctl edit UNIT   # for a service instead: [Service] LimitMEMLOCK=infinity");
+        return Fix.byRoot("echo '" + user + " - memlock unlimited' > /etc/security/limits.d/vfio.conf");
     }
 }

@@ -45,7 +45,7 @@ final class PermissionCheck implements Check {
         if (missing.isEmpty()) {
             return denied(on, way.stream().filter(file -> files.access(file) == Access.DENIED).toList());
         }
-        return on.isMediated() || on.device() != null || files.exists(ModuleCheck.DRIVER)
+        return on.device() != null || files.exists(ModuleCheck.DRIVER)
                 ? missing(missing, way)
                 : unknown(CONTAINER + " comes with the module", Fix.NONE);
     }

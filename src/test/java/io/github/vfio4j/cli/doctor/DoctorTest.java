@@ -230,8 +230,9 @@ class DoctorTest {
     @Test
     void aDeviceThatTheIommuDoesNotCover() throws VfioException {
         machine.function(NIC, 4, null).without("/sys/devices/pci0000:00/" + NIC + "/iommu_group");
-        assertOutcome(machine.examine(NIC), "group", Outcome.PROBLEM,
-                "0000:01:00.0 is in no IOMMU group: the IOMMU does not cover it");
+        assertNext(machine.examine(NIC), "group", "0000:01:00.0 is in no IOMMU group: the IOMMU does not cover it");
+        assertOutcome(machine.examine(NIC), "driver", Outcome.UNKNOWN,
+                "0000:01:00.0 is bound to no driver; vfio-pci takes it only once it is in an IOMMU group");
     }
 
     @Test
@@ -301,16 +302,18 @@ class DoctorTest {
     @Test
     void tooLittleMemoryThatMayBeLocked() throws VfioException {
         machine.function(NIC, 4, "vfio-pci").memlock("65536", "65536");
-        assertNext(machine.examine(NIC), "memlock", "64 KiB may be locked, and so mapped for devices: more is ENOMEM",
-                "echo 'alice - memlock unlimited' > /etc/security/limits.d/vfio.conf",
-                "systemctl edit UNIT   # for a service instead: [Service] LimitMEMLOCK=infinity");
+        assertNext(machine.examine(NIC), "memlock",
+                "64 KiB may be locked, and so mapped for devices: more is ENOMEM; raise it and log in again (in a unit of"
+                        + " systemd: LimitMEMLOCK=infinity)",
+                "echo 'alice - memlock unlimited' > /etc/security/limits.d/vfio.conf");
         machine.memlock("65536", "unlimited");
         assertThat(machine.examine(NIC).next().orElseThrow().fix()).isEqualTo(Fix.byUser("ulimit -l unlimited"));
         machine.memlock("65536", "1073741824");
         assertThat(machine.examine(NIC).next().orElseThrow().fix()).isEqualTo(Fix.byUser("ulimit -l 1048576"));
         machine.memlock("8388608", "8388608");
         assertOutcome(machine.examine(NIC), "memlock", Outcome.NOTE,
-                "8192 KiB may be locked, and so mapped for devices: more is ENOMEM");
+                "8192 KiB may be locked, and so mapped for devices: more is ENOMEM; raise it and log in again (in a unit of"
+                        + " systemd: LimitMEMLOCK=infinity)");
         machine.memlock("65536", "65536").file("/proc/self/status", "Uid:\t0\t0\t0\t0\nCapEff:\t000001ffffffffff");
         assertOutcome(machine.examine(NIC), "memlock", Outcome.OK, "alice may lock all memory (CAP_IPC_LOCK)");
         // As Docker leaves it to root.

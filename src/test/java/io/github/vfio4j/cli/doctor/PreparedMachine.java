@@ -24,6 +24,7 @@ final class PreparedMachine {
     private final Path root;
     private final Set<String> closed = new HashSet<>();
     private String system = "Linux";
+    private String user = "alice";
     private Supplier<IoctlBackend> kernel = () -> {
         throw new UnsupportedOperationException(
                 "Calls to libc need native access: start java with" + " --enable-native-access=ALL-UNNAMED");
@@ -164,13 +165,18 @@ final class PreparedMachine {
         return this;
     }
 
+    PreparedMachine user(String other) {
+        user = other;
+        return this;
+    }
+
     private Machine machine() {
         return Machine.of(new HostFiles(root) {
             @Override
             public Access access(String path) {
                 return closed.contains(path) ? Access.DENIED : super.access(path);
             }
-        }, system, "alice", kernel);
+        }, system, user, kernel);
     }
 
     Report examine() {
