@@ -101,7 +101,8 @@ class KernelLaneDoctorTest {
             closed.follow();
 
             Answer small = doctorAsNobody("ulimit -l 64; ", function);
-            assertThat(small.next()).startsWith("Next: 64 KiB may be locked, and so mapped for devices: more is ENOMEM; ");
+            assertThat(small.next())
+                    .startsWith("Next: 64 KiB may be locked, and so mapped for devices: more is ENOMEM; ");
             assertThat(small.exitCode()).isEqualTo(3);
 
             Answer well = doctorAsNobody("", function);

@@ -29,8 +29,8 @@ final class DriverCheck implements Check {
                     Fix.byUser("lspci -t -D"));
         }
         if (device.group().isEmpty()) {
-            return unknown(device + " " + device.binding()
-                    + "; vfio-pci takes it only once it is in an IOMMU group", Fix.NONE);
+            return unknown(device + " " + device.binding() + "; vfio-pci takes it only once it is in an IOMMU group",
+                    Fix.NONE);
         }
         return problem(device + " " + device.binding()
                 + (device.driver().isPresent()
