@@ -3,7 +3,6 @@ package io.github.vfio4j.cli.doctor;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import java.nio.file.Path;
-import java.util.Optional;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -27,7 +26,7 @@ public final class Machine {
         this.files = files;
         this.system = system;
         // What Java calls a user who has a number only, as in many a container.
-        this.user = user.equals("?") ? uid(files).orElse(user) : user;
+        this.user = user.equals("?") ? byNumber(files) : user;
         this.release = files.read("/proc/sys/kernel/osrelease").orElse(release);
         this.kernel = kernel;
         this.withoutKernel = withoutKernel;
@@ -53,15 +52,15 @@ public final class Machine {
         }
     }
 
-    private static Optional<String> uid(SystemFiles files) {
-        return files.read("/proc/self/status").map(UID::matcher).filter(Matcher::find).map(uid -> uid.group(1));
+    private static String byNumber(SystemFiles files) {
+        Matcher uid = UID.matcher(files.read("/proc/self/status").orElse(""));
+        return !uid.find() ? "?" : uid.group(1).equals("0") ? "root" : uid.group(1);
     }
 
     /** An emulated one, as a process of it finds it. */
     public static Machine emulated(EmulatedProcess process) {
         EmulatedFiles files = new EmulatedFiles(process);
-        String user = uid(files).equals(Optional.of("0")) ? "root" : "nobody";
-        return new Machine(files, "Linux", user, process.kernel().profile().version(), process, null, true);
+        return new Machine(files, "Linux", "?", process.kernel().profile().version(), process, null, true);
     }
 
     SystemFiles files() {

@@ -57,7 +57,7 @@ class EmulatedDoctorTest {
             assertThat(finding.message())
                     .startsWith("Group 5 is not viable: drivers of the host have 0000:02:00.1 (snd_hda_intel) of it");
         });
-        assertThat(next(kernel.newUnprivilegedProcess(), PF).fix().commands()).contains("chown nobody /dev/vfio/4");
+        assertThat(next(kernel.newUnprivilegedProcess(), PF).fix().commands()).contains("chown 65534 /dev/vfio/4");
         assertThat(next(kernel.newProcess().withoutIpcLock(), PF)).extracting(Finding::check).isEqualTo("memlock");
         try (VfioContainer container = Vfio.using(kernel.newProcess()).openContainer()) {
             container.openDevice(PF);
