@@ -5,8 +5,10 @@ import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.NativeBackend;
+import io.github.vfio4j.cli.explain.Operations;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
+import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.trace.Environment;
 import java.io.InputStream;
 import java.io.PrintWriter;
@@ -26,17 +28,18 @@ import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code vfio4j}. */
 @Command(name = "vfio4j", mixinStandardHelpOptions = true, version = "vfio4j 0.1.0-SNAPSHOT", description = "Linux VFIO device features from the command line, on the real kernel or an emulated one.", subcommands = {
-        DemoCommand.class, FeaturesCommand.class, RecordCommand.class, ReplayCommand.class,
-        TokenCommand.class}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:done",
+        DemoCommand.class, DoctorCommand.class, ExplainCommand.class, FeaturesCommand.class, RecordCommand.class,
+        ReplayCommand.class, TokenCommand.class}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:done",
                 "1:the kernel refused, or answered otherwise than a transcript says",
                 "2:bad usage: an option, an address, a token or its file, a transcript",
-                "3:not available here: no VFIO, no such device, not bound to vfio-pci, group in use or not viable",
+                "3:not available here: no VFIO, no such device, not bound to vfio-pci, group in use or not viable;"
+                        + " what doctor has found is in the way",
                 "4:no permission: for a file, or by the VF token"})
 public final class Main {
 
     private static final int REFUSED = 1;
     private static final int USAGE = 2;
-    private static final int UNAVAILABLE = 3;
+    static final int UNAVAILABLE = 3;
     private static final int NO_PERMISSION = 4;
 
     private static final Set<Errno> ABSENT = Set.of(Errno.ENOENT, Errno.ENODEV, Errno.EBUSY);
@@ -115,6 +118,9 @@ public final class Main {
                 .registerConverter(PciAddress.class, argument(PciAddress::parse))
                 .registerConverter(DeviceArgument.class, argument(DeviceArgument::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
+                .registerConverter(Errno.class, argument(ExplainCommand::errno))
+                .registerConverter(FeatureId.class, argument(ExplainCommand::feature))
+                .registerConverter(Operations.class, argument(Operations::parse))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
         // What stands behind the name of the recorded command is that command's.
         Objects.requireNonNull(commandLine.getSubcommands().get("record")).setStopAtPositional(true);

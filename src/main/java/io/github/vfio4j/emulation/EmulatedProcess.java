@@ -17,6 +17,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.util.SortedMap;
+import java.util.function.Supplier;
 import java.util.function.ToLongFunction;
 import org.jspecify.annotations.Nullable;
 
@@ -29,6 +30,11 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     private static final int STANDARD_DESCRIPTORS = 3;
     private static final long PAGE_SIZE = 4096;
     private static final String LIMITS = "/proc/self/limits";
+    private static final String STATUS = "/proc/self/status";
+    private static final int NOBODY = 65534;
+
+    /** CAP_IPC_LOCK (capabilities(7)), by which the limit of locked memory does not count. */
+    private static final long IPC_LOCK = 1 << 14;
 
     private final EmulatedKernel kernel;
     private final FileTree files;
@@ -102,11 +108,29 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     @Override
     public int open(String path, int flags) {
         if (path.equals(LIMITS)) {
-            return OpenFile.writable(flags)
-                    ? -Errno.EACCES.code()
-                    : descriptors.open(new AttributeFile(LIMITS, true, false, this::limits, AttributeFile::readOnly));
+            return openOwn(path, flags, this::limits);
+        }
+        if (path.equals(STATUS)) {
+            return openOwn(path, flags, this::status);
         }
         return files.open(descriptors, root, path, flags);
+    }
+
+    private static boolean isOwn(String path) {
+        return path.equals(LIMITS) || path.equals(STATUS);
+    }
+
+    private int openOwn(String path, int flags, Supplier<String> show) {
+        return OpenFile.writable(flags)
+                ? -Errno.EACCES.code()
+                : descriptors.open(new AttributeFile(path, true, false, show, AttributeFile::readOnly));
+    }
+
+    /** Who the process is, and that part of what it may do which this kernel asks for (proc(5)). */
+    private String status() {
+        int user = root ? 0 : NOBODY;
+        String ids = ("\t" + user).repeat(4);
+        return String.format("Uid:%s\nGid:%s\nCapEff:\t%016x", ids, ids, lockedMemory.isLimited() ? 0 : IPC_LOCK);
     }
 
     /** Of all the limits those that this kernel has (proc(5)). */
@@ -219,7 +243,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         requireNative(buffer);
         String target = files.linkTarget(path);
         if (target == null) {
-            return -(files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
+            return -(isOwn(path) || files.isNoLink(path) ? Errno.EINVAL : Errno.ENOENT).code();
         }
         byte[] text = target.getBytes(StandardCharsets.US_ASCII);
         int length = (int) Math.min(text.length, buffer.byteSize());

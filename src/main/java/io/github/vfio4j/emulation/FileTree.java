@@ -19,6 +19,7 @@ import io.github.vfio4j.emulation.vfio.VfioDevices;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.function.Supplier;
 import java.util.function.ToIntFunction;
 import java.util.regex.Matcher;
@@ -28,7 +29,8 @@ import org.jspecify.annotations.Nullable;
 
 /**
  * The part of the file tree through which VFIO is used: /dev/vfio, and in sysfs the PCI functions and vfio-pci's
- * parameter. Files come and go with the devices, so a path is resolved anew each time.
+ * parameter; and by which a program finds out whether it can be: that there are an IOMMU and the modules, and the
+ * kernel's release. Files come and go with the devices, so a path is resolved anew each time.
  */
 final class FileTree {
 
@@ -45,6 +47,12 @@ final class FileTree {
     private static final String VFIO_DEV = "/vfio-dev";
     private static final String DEV_ATTRIBUTE = "/dev";
     private static final String ENABLE_SRIOV = "/sys/module/vfio_pci/parameters/enable_sriov";
+    private static final String RELEASE = "/proc/sys/kernel/osrelease";
+    private static final String IOMMU = "/sys/class/iommu/dmar0";
+
+    /** What the modules show of themselves, which are always loaded here. */
+    private static final Set<String> OF_MODULES = Set.of("/sys/module/vfio_pci", "/sys/module/vfio_iommu_type1",
+            "/sys/bus/pci/drivers/vfio-pci");
 
     private final KernelProfile profile;
     private final IommuHardware iommu;
@@ -130,6 +138,9 @@ final class FileTree {
      */
     @Nullable
     String linkTarget(String path) {
+        if (path.equals(IOMMU)) {
+            return "../../devices/virtual/iommu/dmar0";
+        }
         LoneDevice other = path.endsWith(IOMMU_GROUP)
                 ? others.get(path.substring(0, path.length() - IOMMU_GROUP.length()))
                 : null;
@@ -167,8 +178,11 @@ final class FileTree {
                 || isIommufd(path) || device(path) != null || attribute(path) != null;
     }
 
-    /** The directories by which a program finds a device's own file, or finds that there is none. */
+    /** The directories by which a program finds the modules, and a device's own file, or finds that there is none. */
     private boolean isDirectory(String path) {
+        if (OF_MODULES.contains(path)) {
+            return true;
+        }
         if (path.equals(DEV_VFIO_DEVICES)) {
             return profile.hasCdev() && !devices.isEmpty();
         }
@@ -216,6 +230,9 @@ final class FileTree {
     private @Nullable Attribute attribute(String path) {
         if (path.equals(ENABLE_SRIOV)) {
             return new Attribute(true, () -> bus.isSriovEnabled() ? "Y" : "N", this::storeEnableSriov);
+        }
+        if (path.equals(RELEASE)) {
+            return new Attribute(false, profile::version, AttributeFile::readOnly);
         }
         if (path.endsWith(DEV_ATTRIBUTE)) {
             return deviceNumber(path.substring(0, path.length() - DEV_ATTRIBUTE.length()));

@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
+import java.util.stream.Stream;
 
 /**
  * Everything in which the emulated kernels differ, as data; the code that answers is the same for all of them. The fields
@@ -302,6 +303,16 @@ public final class KernelProfile implements Cloneable {
      */
     public Set<Integer> cdxFeatures() {
         return cdxFeatures;
+    }
+
+    /**
+     * Device features that the kernel knows at all, whoever carries them out.
+     *
+     * @return their indices
+     */
+    public Set<Integer> knownFeatures() {
+        return Stream.of(coreFeatures, pciFeatures, cdxFeatures).flatMap(Set::stream)
+                .collect(Collectors.toUnmodifiableSet());
     }
 
     /**

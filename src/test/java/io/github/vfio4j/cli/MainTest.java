@@ -15,13 +15,15 @@ class MainTest {
 
     @Test
     void withoutACommandThereIsAListOfThem() {
-        CommandRun.of().assertFailed(2, "demo, features, record, replay, token", "'vfio4j --help' explains")
+        CommandRun.of()
+                .assertFailed(2, "demo, doctor, explain, features, record, replay, token", "'vfio4j --help' explains")
                 .assertNoOutput();
     }
 
     @Test
     void anUnknownCommandIsAnsweredWithTheList() {
-        CommandRun.of("feature").assertFailed(2, "no such command", "demo, features, record, replay, token")
+        CommandRun.of("feature")
+                .assertFailed(2, "no such command", "demo, doctor, explain, features, record, replay, token")
                 .assertNoOutput();
     }
 
@@ -36,7 +38,7 @@ class MainTest {
     @Test
     void helpListsTheCommandsAndTheExitCodes() {
         String help = CommandRun.of("--help").assertDone().out();
-        assertThat(help).contains("demo", "features", "record", "replay", "token");
+        assertThat(help).contains("demo", "doctor", "explain", "features", "record", "replay", "token");
         for (int code = 0; code <= 4; code++) {
             assertThat(help).containsPattern("(?m)^  " + code + "   \\w");
         }

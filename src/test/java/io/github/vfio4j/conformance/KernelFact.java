@@ -59,7 +59,7 @@ record KernelFact(int line, String device, int feature, String operations, Strin
         return argument;
     }
 
-    private int flags() {
+    int flags() {
         int flags = feature | (variant.equals("1") ? UNKNOWN_FLAG : 0);
         for (int i = 0; i < operations.length(); i++) {
             flags |= switch (operations.charAt(i)) {

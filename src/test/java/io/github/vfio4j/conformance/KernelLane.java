@@ -108,6 +108,7 @@ final class KernelLane implements Callable<Integer> {
         demo();
         compareFeatures(environment, physicalFunction, "0000:01:00.0");
         compareFeatures(environment, plainFunction, "0000:02:00.0");
+        Main.run(out, out, "doctor", physicalFunction.toString());
         if (mediatedDevices != null) {
             compareFeatures(environment, mediatedDevices.names().getFirst(), "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
         }
@@ -238,7 +239,8 @@ final class KernelLane implements Callable<Integer> {
                         DiscoverySelectors.selectClass(KernelLaneEduTest.class),
                         DiscoverySelectors.selectClass(KernelLanePciDeviceTest.class),
                         DiscoverySelectors.selectClass(KernelLaneSriovProcessesTest.class),
-                        DiscoverySelectors.selectClass(KernelLaneTokenConformance.class))
+                        DiscoverySelectors.selectClass(KernelLaneTokenConformance.class),
+                        DiscoverySelectors.selectClass(KernelLaneDoctorTest.class))
                 // A try opens a function that takes a tenth of a second to be reset.
                 .configurationParameter("jqwik.tries.default", "20")
                 // In the guest there is no target directory, without which jqwik's engine ends with an error.

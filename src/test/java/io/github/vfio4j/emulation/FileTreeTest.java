@@ -51,4 +51,29 @@ class FileTreeTest {
         Program none = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2.withCdev()));
         assertThat(none.link("/dev/vfio/devices")).isEqualTo("ENOENT");
     }
+
+    /** By these a program finds out whether there is anything to be had here, and what it may have of it. */
+    @ParameterizedTest
+    @ValueSource(strings = {"5.7", "6.1", "6.12", "7.2"})
+    void aMachineShowsThatItHasVfio(String version) {
+        Program program = Program.on(KernelProfile.of(version));
+        assertThat(program.link("/sys/class/iommu/dmar0")).isEqualTo("../../devices/virtual/iommu/dmar0");
+        assertThat(List.of("/sys/module/vfio_pci", "/sys/module/vfio_iommu_type1", "/sys/bus/pci/drivers/vfio-pci",
+                "/proc/sys/kernel/osrelease", "/proc/self/status", "/proc/self/limits"))
+                .allSatisfy(path -> assertThat(program.link(path)).isEqualTo("EINVAL"));
+        assertThat(program.link("/sys/module/vfio")).isEqualTo("ENOENT");
+        assertThat(program.read("/proc/sys/kernel/osrelease")).isEqualTo(version + "\n");
+        assertThat(Program.answer(program.process().open("/proc/sys/kernel/osrelease", Fcntl.O_RDWR)))
+                .isEqualTo("EACCES");
+    }
+
+    @Test
+    void aProcessShowsWhoItIsAndWhatItMay() {
+        Program program = Program.on(KernelProfile.LINUX_7_2);
+        String status = "Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nCapEff:\t0000000000004000\n";
+        assertThat(program.read("/proc/self/status")).isEqualTo(status);
+        program.process().withoutIpcLock();
+        assertThat(program.read("/proc/self/status")).isEqualTo(status.replace("4000", "0000"));
+        assertThat(Program.answer(program.process().open("/proc/self/status", Fcntl.O_RDWR))).isEqualTo("EACCES");
+    }
 }

@@ -1,0 +1,76 @@
+package io.github.vfio4j.cli.doctor;
+
+import com.fasterxml.jackson.core.JsonFactory;
+import com.fasterxml.jackson.core.JsonGenerator;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * The findings about a device or a machine, for people and for programs.
+ *
+ * @param subject
+ *            what was examined, where and as whom
+ * @param findings
+ *            in the order in which things have to be put right
+ * @param functions
+ *            the PCI functions there are to choose from, a line each; none where a device is examined
+ * @param allWell
+ *            what there is to do if nothing stands in the way
+ */
+public record Report(String subject, List<Finding> findings, List<String> functions, String allWell) {
+
+    /** The first finding that stands in the way. */
+    public Optional<Finding> next() {
+        return findings.stream().filter(finding -> finding.outcome() == Outcome.PROBLEM).findFirst();
+    }
+
+    /** Writes it for people: the next step first, then everything. */
+    public void print(PrintWriter out) {
+        out.println(subject);
+        out.println();
+        next().ifPresentOrElse(finding -> {
+            out.println("Next: " + finding.message());
+            printFix(out, finding.fix());
+        }, () -> out.println("Next: nothing stands in the way; " + allWell));
+        out.println();
+        for (Finding finding : findings) {
+            out.printf("%-14s  %-13s  %s%n", finding.outcome(), finding.check(), finding.message());
+            if (!next().equals(Optional.of(finding))) {
+                printFix(out, finding.fix());
+            }
+        }
+        if (!functions.isEmpty()) {
+            out.println();
+            functions.forEach(out::println);
+        }
+    }
+
+    private static void printFix(PrintWriter out, Fix fix) {
+        fix.commands().forEach(command -> out.println("    " + (fix.asRoot() ? "# " : "$ ") + command));
+    }
+
+    /** Writes the findings as JSON. */
+    public void printJson(PrintWriter out) throws IOException {
+        try (JsonGenerator generator = new JsonFactory().createGenerator(out).useDefaultPrettyPrinter()
+                .disable(JsonGenerator.Feature.AUTO_CLOSE_TARGET)) {
+            generator.writeStartArray();
+            for (Finding finding : findings) {
+                generator.writeStartObject();
+                generator.writeStringField("check", finding.check());
+                generator.writeStringField("status", finding.outcome().toString());
+                generator.writeStringField("message", finding.message());
+                generator.writeBooleanField("asRoot", finding.fix().asRoot());
+                generator.writeArrayFieldStart("commands");
+                for (String command : finding.fix().commands()) {
+                    generator.writeString(command);
+                }
+                generator.writeEndArray();
+                generator.writeEndObject();
+            }
+            generator.writeEndArray();
+        }
+        out.println();
+    }
+}
