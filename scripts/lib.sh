@@ -9,6 +9,11 @@
 # The oldest JDK the project runs on: the Foreign Function & Memory API became final in it.
 readonly VFIO4J_JDK=22
 
+# With which options of the JVM the command line runs. A short run: compiling and collecting garbage with all threads would
+# cost more than they save.
+# shellcheck disable=SC2034 # for the scripts that source this file
+readonly VFIO4J_JVM_OPTIONS=(--enable-native-access=ALL-UNNAMED -XX:+UseSerialGC -XX:TieredStopAtLevel=1)
+
 # How long a package index is taken as current. It saves a download per run; a package that has meanwhile left the
 # mirror makes debian_fetch refresh the index anyway.
 readonly VFIO4J_INDEX_MINUTES=720

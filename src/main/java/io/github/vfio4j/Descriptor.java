@@ -8,14 +8,15 @@ import java.lang.foreign.MemorySegment;
 import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import java.util.function.BooleanSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * An owned file descriptor, guarded so that no call reaches the number after it was closed: the kernel gives it to the
  * next file that is opened, and the call would go there.
  *
  * <p>
- * Calls count themselves in and out; closing refuses new ones and waits for those under way. The thread that made the
- * descriptor, which mostly is the one that uses it, has a count of its own, to which nobody else writes: that takes one
+ * Calls count themselves in and out; closing refuses new ones and waits for those under way. The thread that uses
+ * the descriptor first, which mostly is the only one, has a count of its own, to which nobody else writes: that takes one
  * barrier, where a count of all threads takes two atomic additions, which is a tenth of what a short ioctl takes.
  */
 final class Descriptor implements OwnedDescriptor {
@@ -23,6 +24,7 @@ final class Descriptor implements OwnedDescriptor {
     private static final int CLOSED = 1 << 31;
     private static final VarHandle STATE;
     private static final VarHandle OWN;
+    private static final VarHandle OWNER;
 
     /** How long a closer waits at a time: the count of the descriptor's own thread tells nobody when it is back at 0. */
     private static final long PAUSE_MILLIS = 1;
@@ -31,6 +33,7 @@ final class Descriptor implements OwnedDescriptor {
         try {
             STATE = MethodHandles.lookup().findVarHandle(Descriptor.class, "state", int.class);
             OWN = MethodHandles.lookup().findVarHandle(Descriptor.class, "own", int.class);
+            OWNER = MethodHandles.lookup().findVarHandle(Descriptor.class, "owner", Thread.class);
         } catch (ReflectiveOperationException e) {
             throw new ExceptionInInitializerError(e);
         }
@@ -40,7 +43,8 @@ final class Descriptor implements OwnedDescriptor {
     private final int fd;
     private final String name;
 
-    private final Thread owner = Thread.currentThread();
+    /** Who has the count of its own. Set once; read without order, for only the owner itself has to know that it is. */
+    private @Nullable Thread owner;
 
     /** Calls of the owner under way. Written by that thread alone. */
     private int own;
@@ -168,9 +172,13 @@ final class Descriptor implements OwnedDescriptor {
         return Thread.currentThread() == owner;
     }
 
+    private boolean becomesOwner() {
+        return owner == null && OWNER.compareAndSet(this, null, Thread.currentThread());
+    }
+
     /** Counts a call in. */
     void enter() {
-        if (isOwner()) {
+        if (isOwner() || becomesOwner()) {
             // Seen by a closer, or else its closing is seen here: neither may pass the other.
             OWN.setVolatile(this, own + 1);
             if (state >= 0) {
