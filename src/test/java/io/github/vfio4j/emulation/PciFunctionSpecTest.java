@@ -111,9 +111,8 @@ class PciFunctionSpecTest {
                                 .withoutIntx().withoutInterruptLine().driver("e1000").unbound().driver("vfio-pci")
                                 .memoryBar(2, 4096).msix(1, 2, 0).msix(1, 2, 4080))
                 .pciFunction("0000:04:00.0", function -> function.msi(1).capability(9, new byte[90]))
-                .pciFunction("0000:05:00.0",
-                        function -> function.variantDriver("a-driver", () -> new ScriptedModel(0)).capability(9,
-                                new byte[122]))
+                .pciFunction("0000:05:00.0", function -> function.variantDriver("a-driver", () -> new ScriptedModel(0))
+                        .capability(9, new byte[122]))
                 .iommuAddressBits(57).build();
         assertThat(kernel.pciFunctions()).hasSize(6);
         assertThat(EmulatedKernel.builder(KernelProfile.LINUX_7_2).iommuAddressBits(33).build().pciFunctions())
@@ -123,10 +122,9 @@ class PciFunctionSpecTest {
     /** What was said of a function is what stands in its configuration space, and where its BARs are does not overlap. */
     @Test
     void aFunctionIsAsItWasDescribed() {
-        Program program = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2)
-                .pciFunction(ADDRESS, function -> function.id(0x1234, 0x5678).classCode(0x010802, 0x42)
-                        .subsystem(0x9abc, 0xdef0).capability(9, (byte) 4, (byte) 0x77).memoryBar(0, 4096)
-                        .memoryBar(2, 65536).ioPortBar(3, 64))
+        Program program = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2).pciFunction(ADDRESS,
+                function -> function.id(0x1234, 0x5678).classCode(0x010802, 0x42).subsystem(0x9abc, 0xdef0)
+                        .capability(9, (byte) 4, (byte) 0x77).memoryBar(0, 4096).memoryBar(2, 65536).ioPortBar(3, 64))
                 .pciFunction("0000:02:00.0", function -> function.configSpace(image()).withoutIntx()));
         int device = program.device(ADDRESS);
         assertThat(config(program, device, 0, 4)).isEqualTo(0x56781234);
