@@ -1,6 +1,7 @@
 package io.github.vfio4j.emulation;
 
 import static io.github.vfio4j.emulation.Program.answer;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_RESET;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IRQ_SET_ACTION_TRIGGER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IRQ_SET_DATA_EVENTFD;
@@ -469,6 +470,60 @@ class ConfigSpaceTest {
             assertThat(device.after(0x44, 1, 0xff)).isZero();
             assertThat(advanced.resets).isEqualTo(capabilities.equals("0603") ? 1 : 0);
         }
+    }
+
+    /** Control registers of PCI Express, the second of which is there from its second version on, and the masks of MSI. */
+    @Test
+    void whatTheHardwareHasCanBeWritten() {
+        Device first = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0100").put32(0x68, 0));
+        assertThat(first.after(0x48, 2, 0x7dff)).isEqualTo(0x7dff);
+        assertThat(first.after(0x68, 2, 0xffff)).as("version 1").isZero();
+        Device second = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").put32(0x68, 0));
+        assertThat(second.after(0x68, 2, 0xffff)).isEqualTo(0x041f);
+        for (String control : List.of("0001", "8001")) {
+            Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
+            int masks = control.equals("0001") ? 0x4c : 0x50;
+            assertThat(msi.after(masks, 4, 0xffffffffL)).isEqualTo(0xffffffffL);
+            assertThat(msi.after(masks + 4, 4, 0x12345678)).isEqualTo(0x12345678);
+            assertThat(msi.after(masks + 8, 4, 0x12345678)).as("behind it").isZero();
+        }
+    }
+
+    /** VFIO_DEVICE_RESET of a function that can be reset clears its memory; power comes back with it. */
+    @Test
+    void aResetLeavesConfigurationSpace() {
+        Device device = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 4096));
+        int power = (int) device.read(CAPABILITIES, 1) + 4;
+        assertThat(device.access(0, new byte[]{1, 2, 3, 4}, true)).isEqualTo(4);
+        device.write(0xc, 1, 0x10);
+        device.write(power, 2, 3);
+        assertThat(answer(device.program.ioctl(device.fd, VFIO_DEVICE_RESET()))).isEqualTo("0");
+        assertThat(device.read(power, 2) & 3).isZero();
+        byte[] memory = {9, 9, 9, 9};
+        assertThat(device.access(0, memory, false)).isEqualTo(4);
+        assertThat(memory).containsOnly(0);
+        assertThat(device.read(0xc, 1)).as("saved and restored").isEqualTo(0x10);
+    }
+
+    /** The last closing puts everything back, and the function is awake when it is opened again. */
+    @Test
+    void aNewOpeningBeginsAnew() {
+        Device device = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 4096).withoutReset());
+        byte[] before = device.bytes(0, 4096);
+        int power = (int) device.read(CAPABILITIES, 1) + 4;
+        device.write(0xc, 1, 0x10);
+        device.write(4, 2, 0x406);
+        device.write(0x10, 4, 0xffffffffL);
+        assertThat(device.access(0, new byte[]{1, 2, 3, 4}, true)).isEqualTo(4);
+        device.write(power, 2, 3);
+        device.program.close(device.fd);
+        Device again = new Device(device.program, device.program.device(FUNCTION));
+        assertThat(again.bytes(0, 4096)).isEqualTo(before);
+        byte[] memory = new byte[4];
+        assertThat(again.access(0, memory, false)).isEqualTo(4);
+        assertThat(memory).as("of a function that cannot be reset").containsExactly(1, 2, 3, 4);
     }
 
     @Test
