@@ -127,6 +127,71 @@ class SystemCallsTest {
         assertThat(process.mmap(arena, Long.MAX_VALUE, 1, 1, fd, 0).address()).isEqualTo(-12);
     }
 
+    private String mapped(long length, int protection, int flags, int fd, long offset) {
+        long address = process.mmap(arena, length, protection, flags, fd, offset).address();
+        return address < 0 && address > -4096 ? answer(address) : "mapped";
+    }
+
+    /** Length, end and kind first, whatever the file; then the access it was opened for; then what the file can do. */
+    @Test
+    void aMappingIsRefusedInOrder() {
+        int readOnly = process.open("/dev/null", 0);
+        int writeOnly = process.open("/dev/null", 1);
+        int both = program.open("/dev/null");
+        long last = -1L << 12;
+        assertThat(mapped(0x7fff_ffff_f000L, 3, 1, both, 0)).as("all that a program can have").isEqualTo("ENODEV");
+        assertThat(mapped(0x7fff_ffff_f001L, 3, 1, both, 0)).isEqualTo("ENOMEM");
+        assertThat(mapped(4096, 3, 1, both, last - 4096)).isEqualTo("ENODEV");
+        assertThat(mapped(4096, 3, 1, both, last)).isEqualTo("EOVERFLOW");
+        assertThat(mapped(4097, 3, 1, both, last - 4096)).as("in whole pages").isEqualTo("EOVERFLOW");
+        assertThat(mapped(4096, 3, 0, both, 0)).as("neither shared nor private").isEqualTo("EINVAL");
+        assertThat(mapped(4096, 3, 4, writeOnly, 0)).isEqualTo("EINVAL");
+        for (int kind = 1; kind <= 3; kind++) {
+            assertThat(mapped(4096, 3, kind, both, 0)).isEqualTo("ENODEV");
+            assertThat(mapped(4096, 1, kind, writeOnly, 0)).as("a page is read first").isEqualTo("EACCES");
+            assertThat(mapped(4096, 1, kind, readOnly, 0)).isEqualTo("ENODEV");
+            assertThat(mapped(4096, 2, kind, readOnly, 0)).isEqualTo(kind == 2 ? "ENODEV" : "EACCES");
+        }
+    }
+
+    /** A mapping that is refused, and one that is made, keep nothing of the descriptor. */
+    @Test
+    void aMappingNeedsItsDescriptorForTheCallOnly() {
+        int device = program.device(PLAIN);
+        assertThat(mapped(4096, 3, 1, device, 0)).isEqualTo("mapped");
+        assertThat(mapped(0, 3, 1, device, 0)).isEqualTo("EINVAL");
+        program.close(device);
+        success(program.group(PLAIN));
+    }
+
+    @Test
+    void memoryWithoutAFileIsZeroAndWhole() {
+        MemorySegment memory = process.mmap(arena, 5000, 3, 0x22, -1, 0);
+        assertThat(memory.address() % 4096).isZero();
+        assertThat(memory.byteSize()).isEqualTo(5000);
+        assertThat(memory.toArray(JAVA_BYTE)).containsOnly(0);
+        assertThat(mapped(4096, 3, 0x21, 99, 0)).as("whatever the descriptor").isEqualTo("mapped");
+        assertThat(mapped(4096, 3, 0x22, -1, 5)).isEqualTo("EINVAL");
+        assertThat(mapped(0, 3, 0x22, -1, 0)).isEqualTo("EINVAL");
+        assertThat(mapped(-1, 3, 0x22, -1, 0)).isEqualTo("ENOMEM");
+        assertThat(mapped(0, 3, 0x40022, -1, 0)).isEqualTo("EINVAL");
+        assertThat(mapped(1 << 21, 3, 0x40022, -1, 0)).as("no huge pages are set aside").isEqualTo("ENOMEM");
+    }
+
+    /** The limits that count here (proc(5)), in the columns of the kernel. */
+    @Test
+    void theLimitsOfAProcessAreRead() {
+        Program limited = Program
+                .on(Program.machine(KernelProfile.LINUX_7_2).descriptorLimit(77).lockedMemoryLimit(12345));
+        assertThat(limited.read("/proc/self/limits").lines().toList()).containsExactly(
+                "Limit                     Soft Limit           Hard Limit           Units     ",
+                "Max open files            77                   77                   files     ",
+                "Max locked memory         12345                12345                bytes");
+        assertThat(answer(process.open("/proc/self/limits", 1))).isEqualTo("EACCES");
+        assertThat(answer(process.open("/proc/self/limits", 2))).isEqualTo("EACCES");
+        assertThat(process.openDescriptors()).isEqualTo(3);
+    }
+
     @Test
     void memoryIsNative() {
         int fd = program.open("/dev/null");
