@@ -13,7 +13,6 @@ import io.github.vfio4j.trace.Environment;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.util.List;
-import java.util.Objects;
 import java.util.Set;
 import java.util.function.Supplier;
 import java.util.regex.Matcher;
@@ -27,15 +26,16 @@ import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** The command {@code vfio4j}. */
-@Command(name = "vfio4j", mixinStandardHelpOptions = true, version = "vfio4j 0.1.0-SNAPSHOT", description = "Linux VFIO device features from the command line, on the real kernel or an emulated one.", subcommands = {
-        DemoCommand.class, DoctorCommand.class, ExplainCommand.class, FeaturesCommand.class, RecordCommand.class,
-        ReplayCommand.class, TokenCommand.class}, exitCodeListHeading = "%nExit codes:%n", exitCodeList = {"0:done",
-                "1:the kernel refused, or answered otherwise than a transcript says",
-                "2:bad usage: an option, an address, a token or its file, a transcript",
-                "3:not available here: no VFIO, no such device, not bound to vfio-pci, group in use or not viable;"
-                        + " what doctor has found is in the way",
-                "4:no permission: for a file, or by the VF token"})
+@Command(name = "vfio4j", mixinStandardHelpOptions = true, version = "vfio4j 0.1.0-SNAPSHOT", description = "Linux VFIO device features from the command line, on the real kernel or an emulated one.", exitCodeListHeading = "%nExit codes:%n", exitCodeList = {
+        "0:done", "1:the kernel refused, or answered otherwise than a transcript says",
+        "2:bad usage: an option, an address, a token or its file, a transcript",
+        "3:not available here: no VFIO, no such device, not bound to vfio-pci, group in use or not viable;"
+                + " what doctor has found is in the way",
+        "4:no permission: for a file, or by the VF token"})
 public final class Main {
+
+    private static final List<String> COMMANDS = List.of("demo", "doctor", "explain", "features", "record", "replay",
+            "token");
 
     private static final int REFUSED = 1;
     private static final int USAGE = 2;
@@ -82,7 +82,30 @@ public final class Main {
         // The logger the -cli jar brings says everything it is told; a command's own output says what matters.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel",
                 System.getProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn"));
-        System.exit(commandLine(NativeBackend::create, System.in).execute(arguments));
+        int code = commandLine(new Main(NativeBackend::create, System.in, (kernel, machine) -> kernel),
+                commandsFor(arguments)).execute(arguments);
+        // The JVM ends by itself, too, and sooner: exit() first sets up its logging.
+        if (code != 0) {
+            System.exit(code);
+        }
+    }
+
+    /** The command that is asked for. Putting all of them together takes longer than most of them run. */
+    private static List<String> commandsFor(String... arguments) {
+        return arguments.length > 0 && COMMANDS.contains(arguments[0]) ? List.of(arguments[0]) : COMMANDS;
+    }
+
+    private static Object command(String name) {
+        return switch (name) {
+            case "demo" -> new DemoCommand();
+            case "doctor" -> new DoctorCommand();
+            case "explain" -> new ExplainCommand();
+            case "features" -> new FeaturesCommand();
+            case "record" -> new RecordCommand();
+            case "replay" -> new ReplayCommand();
+            case "token" -> new TokenCommand();
+            default -> throw new IllegalArgumentException(name);
+        };
     }
 
     /**
@@ -109,13 +132,14 @@ public final class Main {
      *            standard input
      */
     static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
-        return commandLine(new Main(realKernel, stdin, (kernel, machine) -> kernel));
+        return commandLine(new Main(realKernel, stdin, (kernel, machine) -> kernel), COMMANDS);
     }
 
-    private static CommandLine commandLine(Main main) {
+    private static CommandLine commandLine(Main main, List<String> commands) {
+        CommandLine commandLine = new CommandLine(main);
+        commands.forEach(name -> commandLine.addSubcommand(name, command(name)));
         // A file of arguments would be quoted in messages, and the only files there are here hold tokens.
-        CommandLine commandLine = new CommandLine(main).setExpandAtFiles(false)
-                .registerConverter(PciAddress.class, argument(PciAddress::parse))
+        commandLine.setExpandAtFiles(false).registerConverter(PciAddress.class, argument(PciAddress::parse))
                 .registerConverter(DeviceArgument.class, argument(DeviceArgument::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
                 .registerConverter(Errno.class, argument(ExplainCommand::errno))
@@ -123,14 +147,17 @@ public final class Main {
                 .registerConverter(Operations.class, argument(Operations::parse))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
         // What stands behind the name of the recorded command is that command's.
-        Objects.requireNonNull(commandLine.getSubcommands().get("record")).setStopAtPositional(true);
+        CommandLine recorder = commandLine.getSubcommands().get("record");
+        if (recorder != null) {
+            recorder.setStopAtPositional(true);
+        }
         return commandLine;
     }
 
     /** The command line once more, for a command that runs another one and looks at what it asks of the kernel. */
     static CommandLine observedCommandLine(CommandSpec command, Observer observer) {
         Main root = root(command);
-        return commandLine(new Main(root.realKernel, root.stdin, observer));
+        return commandLine(new Main(root.realKernel, root.stdin, observer), COMMANDS);
     }
 
     /** The real kernel, for a command below this one. */
