@@ -3,6 +3,8 @@ package io.github.vfio4j.bench;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.openjdk.jmh.profile.GCProfiler;
@@ -11,13 +13,23 @@ import org.openjdk.jmh.results.Result;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
 import org.openjdk.jmh.runner.RunnerException;
-import org.openjdk.jmh.runner.options.ChainedOptionsBuilder;
+import org.openjdk.jmh.runner.options.Options;
 import org.openjdk.jmh.runner.options.OptionsBuilder;
 import org.openjdk.jmh.runner.options.TimeValue;
 import org.openjdk.jmh.runner.options.VerboseMode;
 
 /** Runs everything in rounds, so that what is compared was measured within seconds of each other. See scripts/bench. */
 public final class Bench {
+
+    /** What is compared most closely stands side by side. */
+    private static final List<String> ORDER = List.of("IoctlBenchmark.ffm", "IoctlBenchmark.reused", "IoctlBenchmark.c",
+            "IoctlBenchmark.oneShot", "IoctlBenchmark.jni", "IoctlBenchmark.jnaDirect", "IoctlBenchmark.jnaInterface",
+            "IoctlBenchmark.jnr", "EmulationBenchmark.probe", "IoctlBenchmark.probeAll", "EmulationBenchmark.get",
+            "EmulationBenchmark.set", "EmulationBenchmark.tokenOpen", "EmulationBenchmark.migrationStream",
+            "EmulationBenchmark.probeOneDeviceTwoThreads", "EmulationBenchmark.probeOwnDeviceOneThread",
+            "EmulationBenchmark.probeOwnDeviceTwoThreads", "RegisterBenchmark.c", "RegisterBenchmark.view",
+            "RegisterBenchmark.varHandle", "RegisterBenchmark.viewAcquire", "StreamBenchmark.c",
+            "StreamBenchmark.channel", "BitmapBenchmark.iterate");
 
     private static final int QUICK_ROUNDS = 3;
     private static final int ROUNDS = 7;
@@ -52,8 +64,10 @@ public final class Bench {
         int rounds = quick ? QUICK_ROUNDS : ROUNDS;
         for (int round = 1; round <= rounds; round++) {
             System.err.println("bench: round " + round + " of " + rounds);
-            for (RunResult result : new Runner(options(quick)).run()) {
-                add(measurements, result);
+            for (String name : ORDER) {
+                for (RunResult result : new Runner(options(name, quick)).run()) {
+                    add(measurements, result);
+                }
             }
         }
         System.err.println("bench: cold starts");
@@ -74,14 +88,18 @@ public final class Bench {
         }
     }
 
-    private static org.openjdk.jmh.runner.options.Options options(boolean quick) {
-        ChainedOptionsBuilder options = new OptionsBuilder().include("io\\.github\\.vfio4j\\.bench\\..*Benchmark\\.")
-                .forks(1).warmupIterations(quick ? 2 : 3).warmupTime(TimeValue.milliseconds(quick ? 150 : 300))
-                .measurementIterations(5).measurementTime(TimeValue.milliseconds(quick ? 60 : 200))
+    private static Options options(String name, boolean quick) {
+        List<String> jvm = new ArrayList<>(List.of("--enable-native-access=ALL-UNNAMED", "-Xmx512m", "-XX:+UseSerialGC",
+                "-Dvfio4j.bench.library=" + System.getProperty("vfio4j.bench.library")));
+        if (Runtime.version().feature() >= 23) {
+            // JMH uses it, and its warning in every fork would be all there is to be seen.
+            jvm.add("--sun-misc-unsafe-memory-access=allow");
+        }
+        return new OptionsBuilder().include("\\." + name.replace(".", "\\.") + "$").forks(1)
+                .warmupIterations(quick ? 2 : 3).warmupTime(TimeValue.milliseconds(quick ? 150 : 300))
+                .measurementIterations(quick ? 5 : 9).measurementTime(TimeValue.milliseconds(quick ? 60 : 120))
                 .addProfiler(GCProfiler.class).verbosity(VerboseMode.SILENT).shouldFailOnError(true)
-                .jvmArgsAppend("--enable-native-access=ALL-UNNAMED", "-Xmx512m", "-XX:+UseSerialGC",
-                        "-Dvfio4j.bench.library=" + System.getProperty("vfio4j.bench.library"));
-        return options.build();
+                .jvmArgsAppend(jvm.toArray(String[]::new)).build();
     }
 
     private static void add(Measurements measurements, RunResult result) {

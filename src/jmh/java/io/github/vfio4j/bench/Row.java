@@ -30,6 +30,8 @@ record Row(String key, String title, String over, String under, boolean atMost, 
 
     static final List<Row> RATIOS = List.of(
             atMost("reused/ffm", "reused request / hand-written FFM", REUSED, "IoctlBenchmark.ffm", 1.03, 1.5),
+            shown("ffm/c", "hand-written FFM / C loop", "IoctlBenchmark.ffm", C),
+            shown("jni/c", "JNI shim / C loop", "IoctlBenchmark.jni", C),
             atMost("reused/c", "reused request / C loop", REUSED, C, 1.10, 1.8),
             atMost("reused/jni", "reused request / JNI shim", REUSED, "IoctlBenchmark.jni", 1.02, 1.5),
             atLeast("jna-direct/reused", "JNA direct / reused request", "IoctlBenchmark.jnaDirect", REUSED, 1.8, 1.2),
