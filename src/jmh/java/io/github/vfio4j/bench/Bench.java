@@ -96,7 +96,7 @@ public final class Bench {
             jvm.add("--sun-misc-unsafe-memory-access=allow");
         }
         return new OptionsBuilder().include("\\." + name.replace(".", "\\.") + "$").forks(1)
-                .warmupIterations(quick ? 2 : 3).warmupTime(TimeValue.milliseconds(quick ? 150 : 300))
+                .warmupIterations(quick ? 2 : 3).warmupTime(TimeValue.milliseconds(300))
                 .measurementIterations(quick ? 5 : 9).measurementTime(TimeValue.milliseconds(quick ? 60 : 120))
                 .addProfiler(GCProfiler.class).verbosity(VerboseMode.SILENT).shouldFailOnError(true)
                 .jvmArgsAppend(jvm.toArray(String[]::new)).build();

@@ -1,6 +1,7 @@
 package io.github.vfio4j.bench;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -32,6 +33,11 @@ final class Measurements {
 
     double median(String name) {
         return median(get(name));
+    }
+
+    /** The least of all rounds: of bytes allocated, what has come on top was the JVM's own or not compiled yet. */
+    double least(String name) {
+        return Collections.min(get(name));
     }
 
     private List<Double> get(String name) {
