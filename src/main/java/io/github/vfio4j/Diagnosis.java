@@ -29,7 +29,7 @@ final class Diagnosis {
     }
 
     /** The function has no IOMMU group, perhaps because it does not exist. */
-    static VfioException noIommuGroup(PciDevice function) {
+    static VfioException noIommuGroup(PciDevice function) throws VfioException {
         if (!function.exists()) {
             return new VfioException("open " + function, Errno.ENODEV, NO_FUNCTION);
         }
@@ -54,7 +54,7 @@ final class Diagnosis {
     }
 
     /** open(2) of /dev/vfio/N. */
-    static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) {
+    static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) throws VfioException {
         String bind = function == null ? "None of the group's functions is bound to vfio-pci" : noGroup(path, function);
         return Map.of(Errno.ENOENT, bind, Errno.ENODEV, bind, Errno.EBUSY,
                 "The group is in use: one process at a time can have it open ('fuser -v " + path + "' shows which)",
@@ -65,14 +65,14 @@ final class Diagnosis {
         return "This user may not open the group: 'chown $USER " + path + "' as root gives it to you";
     }
 
-    private static String noGroup(String path, PciDevice function) {
+    private static String noGroup(String path, PciDevice function) throws VfioException {
         return isBound(function)
                 ? function + " is bound to vfio-pci, but its group's file is not here: hand it to the container this"
                         + " runs in ('docker run --device " + path + "' for one)"
                 : notBound(function);
     }
 
-    private static String noDevice(PciDevice function, int group) {
+    private static String noDevice(PciDevice function, int group) throws VfioException {
         OptionalInt ownGroup = function.iommuGroup();
         if (!function.exists()) {
             return NO_FUNCTION;
@@ -84,11 +84,11 @@ final class Diagnosis {
         return isBound(function) ? "vfio-pci has no device for it; see dmesg" : notBound(function);
     }
 
-    private static boolean isBound(PciDevice function) {
+    private static boolean isBound(PciDevice function) throws VfioException {
         return function.driver().filter(VFIO_PCI::equals).isPresent();
     }
 
-    private static String notBound(PciDevice function) {
+    private static String notBound(PciDevice function) throws VfioException {
         Optional<String> driver = function.driver();
         String state = driver.map(name -> "is bound to " + name + ", not to vfio-pci").orElse("is bound to no driver");
         String unbind = driver.isPresent()
@@ -114,7 +114,7 @@ final class Diagnosis {
     }
 
     /** VFIO_GROUP_GET_DEVICE_FD. */
-    static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) {
+    static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) throws VfioException {
         Map<Errno, String> remedies = new HashMap<>();
         remedies.put(Errno.EACCES, token(function, tokenGiven));
         remedies.put(Errno.EINVAL, tokenGiven ? NO_TOKEN_TAKEN : "Its group is not viable or has left its container");
@@ -123,7 +123,7 @@ final class Diagnosis {
     }
 
     /** Why a token is not the right one, or none is not enough. */
-    private static String token(PciDevice function, boolean tokenGiven) {
+    private static String token(PciDevice function, boolean tokenGiven) throws VfioException {
         Optional<PciAddress> physicalFunction = function.physicalFunction();
         String whose = physicalFunction.map(pf -> "that of its physical function " + pf)
                 .orElse("the present one, and virtual functions of it are in use");
@@ -145,7 +145,7 @@ final class Diagnosis {
     }
 
     /** The function has no VFIO device. */
-    static VfioException noVfioDevice(PciDevice function) {
+    static VfioException noVfioDevice(PciDevice function) throws VfioException {
         if (function.exists() && isBound(function) && function.iommuGroup().isEmpty()) {
             return noIommuGroup(function);
         }
@@ -161,8 +161,8 @@ final class Diagnosis {
      * @param hasNumber
      *            whether the kernel has a device number for it
      */
-    static Map<Errno, String> cdevOpen(String path, BooleanSupplier hasNumber) {
-        String missing = hasNumber.getAsBoolean()
+    static Map<Errno, String> cdevOpen(String path, boolean hasNumber) {
+        String missing = hasNumber
                 ? "The device's file is not here: hand it to the container this runs in ('docker run --device " + path
                         + "' for one)"
                 : "On this kernel devices have no files of their own (CONFIG_VFIO_DEVICE_CDEV): use a container"
@@ -177,7 +177,8 @@ final class Diagnosis {
      * @param kernelTakesTokens
      *            asked after {@code EINVAL} with a token
      */
-    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, BooleanSupplier kernelTakesTokens) {
+    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, BooleanSupplier kernelTakesTokens) 
+            throws VfioException {
         String group = function.iommuGroup().isPresent() ? Integer.toString(function.iommuGroup().getAsInt()) : "N";
         Map<Errno, String> remedies = new HashMap<>(anyBind(group));
         remedies.put(Errno.EACCES, token(function, tokenGiven));

@@ -16,6 +16,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
@@ -148,7 +149,7 @@ public final class Iommufd implements Iommu {
      */
     private record Subject(String name, String directory, @Nullable PciDevice function) {
 
-        VfioException withoutVfioDevice() {
+        VfioException withoutVfioDevice() throws VfioException {
             return function == null
                     ? Diagnosis.noMediatedDevice(UUID.fromString(name))
                     : Diagnosis.noVfioDevice(function);
@@ -159,11 +160,14 @@ public final class Iommufd implements Iommu {
         if (closing) {
             throw new IllegalStateException(descriptor.name() + " is closed; open it again to use it");
         }
-        int number = sysfs.vfioDevice(subject.directory()).orElseThrow(subject::withoutVfioDevice);
-        String path = "/dev/vfio/devices/vfio" + number;
-        String attribute = subject.directory() + "/vfio-dev/vfio" + number + "/dev";
+        OptionalInt number = sysfs.vfioDevice(subject.directory());
+        if (number.isEmpty()) {
+            throw subject.withoutVfioDevice();
+        }
+        String path = "/dev/vfio/devices/vfio" + number.getAsInt();
+        String attribute = subject.directory() + "/vfio-dev/vfio" + number.getAsInt() + "/dev";
         int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_RDWR | Fcntl.O_CLOEXEC),
-                () -> Diagnosis.cdevOpen(path, () -> sysfs.isThere(attribute)));
+                () -> Diagnosis.cdevOpen(path, sysfs.exists(attribute)));
         Descriptor device = new Descriptor(backend, fd, "device " + subject.name());
         try {
             bind(device, subject, token);
