@@ -6,7 +6,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.UUID;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +23,11 @@ final class Diagnosis {
 
     private static final String NO_TOKEN_TAKEN = "The function takes no VF token: it is no SR-IOV function with its physical"
             + " function on vfio-pci. Open it without one";
+
+    /** Something that takes a call to find out. */
+    interface Question {
+        boolean ask() throws VfioException;
+    }
 
     private Diagnosis() {
     }
@@ -177,12 +181,13 @@ final class Diagnosis {
      * @param kernelTakesTokens
      *            asked after {@code EINVAL} with a token
      */
-    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, BooleanSupplier kernelTakesTokens) 
+    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, Question kernelTakesTokens) 
             throws VfioException {
-        String group = function.iommuGroup().isPresent() ? Integer.toString(function.iommuGroup().getAsInt()) : "N";
+        OptionalInt number = function.iommuGroup();
+        String group = number.isPresent() ? Integer.toString(number.getAsInt()) : "N";
         Map<Errno, String> remedies = new HashMap<>(anyBind(group));
         remedies.put(Errno.EACCES, token(function, tokenGiven));
-        if (tokenGiven && !kernelTakesTokens.getAsBoolean()) {
+        if (tokenGiven && !kernelTakesTokens.ask()) {
             remedies.put(Errno.EINVAL,
                     "This kernel takes no VF token when a device is bound to an iommufd, nor does it ask"
                             + " for one (Linux 7.2 does): open the function through a container (Vfio.openContainer)");

@@ -20,7 +20,6 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -183,11 +182,10 @@ public final class Iommufd implements Iommu {
     }
 
     private void bind(Descriptor device, Subject subject, @Nullable VfToken token) throws VfioException {
-        BooleanSupplier kernelTakesTokens = () -> takesTokens(device);
         Verdict.check("VFIO_DEVICE_BIND_IOMMUFD " + subject.name(), bind(device, token),
                 () -> subject.function() == null
                         ? Diagnosis.mediatedDeviceBind()
-                        : Diagnosis.bind(subject.function(), token != null, kernelTakesTokens));
+                        : Diagnosis.bind(subject.function(), token != null, () -> takesTokens(device)));
     }
 
     /** Lays the token out beside the argument and wipes it afterwards. */
@@ -220,14 +218,17 @@ public final class Iommufd implements Iommu {
      * answer {@code EINVAL}. But with the token the structure became one that can grow, and since then what is behind its
      * known part has to be zero ({@code E2BIG}); before, nobody looked there. Without an iommufd nothing is bound.
      */
-    private static boolean takesTokens(Descriptor device) {
+    private static boolean takesTokens(Descriptor device) throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
             long size = vfio_device_bind_iommufd.sizeof() + Long.BYTES;
             MemorySegment argument = arena.allocate(size, Long.BYTES);
             vfio_device_bind_iommufd.argsz(argument, (int) size);
             vfio_device_bind_iommufd.iommufd(argument, -1);
             argument.set(ValueLayout.JAVA_BYTE, size - 1, (byte) 1);
-            return device.ioctl(VFIO_DEVICE_BIND_IOMMUFD(), argument) == -Errno.E2BIG.code();
+            int result = device.ioctl(VFIO_DEVICE_BIND_IOMMUFD(), argument);
+            // Without tokens it is the descriptor that is looked at first, which is none.
+            return result == -Errno.E2BIG.code() || (result != -Errno.EINVAL.code() && result != -Errno.EBADF.code()
+                    && Verdict.check("ask whether " + device.name() + " takes a VF token", result) >= 0);
         }
     }
 

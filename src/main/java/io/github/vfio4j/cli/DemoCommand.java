@@ -79,7 +79,7 @@ final class DemoCommand implements Callable<Integer> {
         VfToken token = VfToken.random();
         try (VfioContainer container = vfio.openContainer();
                 VfioDevice device = container.openDevice(physicalFunction)) {
-            step("open physical function " + physicalFunction, "open, IOMMU group " + owner.iommuGroup().orElseThrow());
+            step("open physical function " + physicalFunction, "open, IOMMU group " + group(owner));
             List<FeatureSupport> features = device.probeAll();
             step("probe its " + features.size() + " features",
                     features.stream().filter(FeatureSupport.Supported.class::isInstance)
@@ -92,15 +92,15 @@ final class DemoCommand implements Callable<Integer> {
                 owner.setSriovNumVfs(1);
             }
             try {
-                PciAddress virtualFunction = wanted != null ? wanted : owner.virtualFunction(0).orElseThrow();
+                PciAddress virtualFunction = wanted != null ? wanted : firstVirtualFunction(owner);
                 PciDevice used = vfio.pciDevice(virtualFunction);
                 if (!used.physicalFunction().equals(Optional.of(physicalFunction))) {
                     throw new VfioException("use " + virtualFunction, Errno.ENODEV,
                             "It is not a virtual function of " + physicalFunction + ", as "
-                                    + owner.virtualFunction(0).orElseThrow() + " is; leave --vf out to use that");
+                                    + firstVirtualFunction(owner) + " is; leave --vf out to use that");
                 }
                 step(created ? "enable a virtual function" : "use an existing virtual function",
-                        virtualFunction + ", IOMMU group " + used.iommuGroup().orElseThrow());
+                        virtualFunction + ", IOMMU group " + group(used));
                 step("open it without a token", refusal(container, virtualFunction, null));
                 step("open it with a wrong token", refusal(container, virtualFunction, VfToken.random()));
                 try (VfioDevice user = container.openDevice(virtualFunction, token)) {
@@ -117,6 +117,16 @@ final class DemoCommand implements Callable<Integer> {
         }
         say("Done: everything is closed again.");
         return 0;
+    }
+
+    private static int group(PciDevice function) throws VfioException {
+        return function.iommuGroup()
+                .orElseThrow(() -> new VfioException("find the IOMMU group of " + function, Errno.ENODEV, null));
+    }
+
+    private static PciAddress firstVirtualFunction(PciDevice owner) throws VfioException {
+        return owner.virtualFunction(0)
+                .orElseThrow(() -> new VfioException("find a virtual function of " + owner, Errno.ENODEV, null));
     }
 
     /** What the kernel says to an opening that must fail. */

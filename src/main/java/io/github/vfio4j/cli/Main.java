@@ -8,8 +8,10 @@ import io.github.vfio4j.backend.NativeBackend;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.trace.Environment;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -202,6 +204,10 @@ public final class Main {
         if (e instanceof UnsupportedOperationException) {
             printError(commandLine, String.valueOf(e.getMessage()));
             return UNAVAILABLE;
+        }
+        if (e instanceof IOException || e instanceof UncheckedIOException) {
+            printError(commandLine, String.valueOf(e.getMessage()));
+            return e instanceof IOException ? USAGE : UNAVAILABLE;
         }
         throw e;
     }

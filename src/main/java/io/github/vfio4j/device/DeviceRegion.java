@@ -82,7 +82,8 @@ public final class DeviceRegion implements RegisterAccess {
      *
      * @param device
      *            any device
-     * @return those whose size is not 0, in the order of their numbers
+     * @return those whose size is not 0, in the order of their numbers; an index that the kernel says there is no region
+     *         for ({@code EINVAL}) is left out
      * @throws VfioException
      *             if the device could not be asked
      */

@@ -55,10 +55,12 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.nio.channels.Channels;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.UUID;
 import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 /** Every system call that an operation of the API makes fails once, in every way it can. */
@@ -75,8 +77,7 @@ class ApiFaultsTest {
     private static final PciAddress DISK = PciAddress.parse("0000:06:00.0");
     private static final UUID MTTY = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
     private static final String CDX = "cdx-00:00";
-    private static final int CDX_GROUP = 20;
-
+    
     private static final VfToken TOKEN = VfToken.of(UUID.fromString("6ba7b810-9dad-41d1-80b4-00c04fd430c8"));
     private static final VfToken OTHER = VfToken.of(UUID.fromString("2c5ea4c0-4067-41e9-8bad-9b1deb4d3b7d"));
     private static final int PAGE = 4096;
@@ -105,7 +106,7 @@ class ApiFaultsTest {
         }
     }
 
-    private static final KernelProfile KERNEL = KernelProfile.LINUX_7_2.withCdev();
+    private static final KernelProfile KERNEL = KernelProfile.LINUX_7_2.withCdev().withIommufdDriver();
 
     private static Supplier<EmulatedKernel> pci(KernelProfile profile) {
         return () -> EmulatedKernel.builder(profile)
@@ -142,7 +143,10 @@ class ApiFaultsTest {
 
     private final FaultSweep sweep = new FaultSweep("API", pci(KERNEL)).told(ApiFaultsTest::tells);
 
-    private static boolean tells(Object answer, Errno errno) {
+    private static boolean tells(Object answer, @Nullable Errno errno) {
+        if (errno == null) {
+            return false;
+        }
         return switch (answer) {
             case FeatureSupport.Failed failed -> failed.errno().equals(errno);
             case FeatureSupport.Unsupported unsupported -> unsupported.errno().equals(errno);
@@ -170,19 +174,20 @@ class ApiFaultsTest {
 
     @Test
     void everyCallFailsInEveryWay() {
-        sweep.tolerate("^(OPEN|READ) /proc/self/limits|^CLOSE /proc/self/limits",
+        sweep.tolerate(": (OPEN|READ|CLOSE) /proc/self/limits",
                 "DmaLimits.lockedMemory is empty if the limit can't be read; messages do without")
-                .tolerate("^CLOSE /sys/", "an attribute was read or written before")
-                .tolerate("^MMAP anonymous", "Iommu.allocate takes huge pages only if there are any")
-                .tolerate("^READLINK ", "there is no such link, which is an answer", Errno.ENOENT)
-                .tolerate("^OPEN /dev/iommu", "Vfio.openIommu takes a container where there is no iommufd")
-                .tolerate("^CLOSE /dev/iommu", "Vfio.iommuChoice has seen that it can be opened")
+                .tolerate(": CLOSE /sys/", "an attribute was read or written before")
+                .tolerate(": MMAP anonymous", "Iommu.allocate takes huge pages only if there are any")
+                .tolerate(": READLINK ", "there is no such link, which is an answer", Errno.ENOENT)
+                .tolerate("(openIommu|iommuChoice).*: OPEN /dev/iommu", "Vfio.openIommu takes a container where there is no iommufd")
+                .tolerate("(openIommu|iommuChoice).*: CLOSE /dev/iommu", "Vfio.iommuChoice has seen that it can be opened")
                 .tolerate("VFIO_DEVICE_FEATURE 0x[4-7]", "to a probe these say that there is no such feature",
                         Errno.ENOTTY, Errno.EINVAL)
-                .tolerate("^POLL", "EventFd.awaitAny waits on", Errno.EINTR)
-                .tolerate("^WRITE eventfd", "the wake-up of those who wait for an eventfd that is being closed")
-                .tolerate("^READ eventfd", "a counter is read whole or not at all");
-        sweep.never("^READLINK .*/vfio-dev/vfio[0-9]+$", "vfio-dev is not empty", Errno.ENOENT);
+                .tolerate(": POLL", "EventFd.awaitAny waits on", Errno.EINTR)
+                .tolerate("regions: IOCTL 0x3b6c", "an index the kernel has none for is left out", Errno.EINVAL)
+                .tolerate("iommufd.*: IOCTL 0x3b76", "the answer of a kernel that takes no token", Errno.EINVAL)
+                .tolerateCut("Migration.*: READ", "the end of the data");
+        sweep.never(": READLINK .*/vfio-dev/vfio[0-9]+$", "vfio-dev is not empty", Errno.ENOENT);
         entryPoint();
         sysfs();
         opening();
@@ -194,7 +199,7 @@ class ApiFaultsTest {
         dma();
         migration();
         examples();
-        sweep.end(0, 0, 0);
+        sweep.end(100, 850, 5300);
     }
 
     private void entryPoint() {
@@ -233,7 +238,7 @@ class ApiFaultsTest {
         }));
         sweep.run(sweep.operation("EventFd.await", scene -> scene.keep(scene.vfio().openEventFd()), eventFd -> {
             eventFd.signal();
-            return eventFd.await(NOT_LONG) > 0;
+            return eventFd.await(Duration.ofSeconds(1)) > 0;
         }));
         sweep.run(sweep.operation("EventFd.await in vain", scene -> scene.keep(scene.vfio().openEventFd()),
                 eventFd -> eventFd.await(NOT_LONG) > 0).only(Errno.ENOMEM, Errno.EIO));
@@ -306,9 +311,6 @@ class ApiFaultsTest {
                 iommu.allocate(PAGE, DmaDirection.BIDIRECTIONAL);
                 device.region(0).map();
                 device.interrupts(PciIrq.MSIX).enable(2);
-                device.interrupts(PciIrq.MSIX).onInterrupt(0, Runnable::run, vector -> {
-                    // None comes.
-                });
                 return iommu;
             }, iommu -> {
                 iommu.close();
@@ -647,18 +649,21 @@ class ApiFaultsTest {
                 }
             }).only(Errno.ENOMEM, Errno.EIO));
             sweep.run(sweep.operation("Iommu.map by " + way, scene -> space(scene, way), space -> {
-                DmaMapping mapping = space.iommu().map(space.memory(), DmaDirection.TO_DEVICE);
-                try {
+                try (DmaMapping mapping = space.iommu().map(space.memory(), DmaDirection.TO_DEVICE)) {
                     mapping.unmap();
-                } finally {
-                    mapping.close();
                 }
                 return done();
             }));
             sweep.run(sweep.operation("Iommu.map(iova) by " + way, scene -> space(scene, way), space -> {
                 try (DmaMapping mapping = space.iommu().map(0x10000, space.memory(), DmaDirection.BIDIRECTIONAL)) {
+                    space.mapped().add(mapping);
                     return mapping.range();
                 }
+            }).after(space -> {
+                for (DmaMapping mapping : space.mapped()) {
+                    mapping.close();
+                }
+                return done();
             }));
             sweep.run(sweep.operation("Iommu.dmaLimits by " + way, scene -> space(scene, way),
                     space -> space.iommu().dmaLimits()));
@@ -691,13 +696,13 @@ class ApiFaultsTest {
     private record Tracked(VfioContainer container, DmaMapping mapping, Scene scene) {
     }
 
-    private record Space(Iommu iommu, MemorySegment memory) {
+    private record Space(Iommu iommu, MemorySegment memory, List<DmaMapping> mapped) {
     }
 
     private static Space space(Scene scene, Way way) throws VfioException {
         Iommu iommu = scene.keep(way.open(scene.vfio()));
         scene.keep(iommu.openDevice(PLAIN));
-        return new Space(iommu, scene.arena().allocate(2 * PAGE, PAGE));
+        return new Space(iommu, scene.arena().allocate(2 * PAGE, PAGE), new ArrayList<>());
     }
 
     private void migration() {
@@ -768,7 +773,7 @@ class ApiFaultsTest {
                 try (Iommu iommu = way.open(vfio)) {
                     return NvmeDiskCheck.run(iommu, DISK, 1 << 20);
                 }
-            }).on(ApiFaultsTest::disk).only(Errno.EIO));
+            }).on(ApiFaultsTest::disk).only(Errno.EIO).plainly().once());
         }
         sweep.run(sweep.operation("recorded calls", scene -> {
             Environment environment = Environment.parse("""

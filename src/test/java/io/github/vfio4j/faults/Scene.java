@@ -139,7 +139,35 @@ public final class Scene {
     }
 
     /** A call as it stands in reports, and what can become of it. */
-    record CallSite(SystemCall call, String text, long length) {
+    static final class CallSite {
+        private final SystemCall call;
+        private final String text;
+        private final long length;
+        private boolean failed;
+
+        CallSite(SystemCall call, String text, long length) {
+            this.call = call;
+            this.text = text;
+            this.length = length;
+        }
+
+        SystemCall call() {
+            return call;
+        }
+
+        String text() {
+            return text;
+        }
+
+        /** How much is to be read or written; 0 for other calls. */
+        long length() {
+            return length;
+        }
+
+        /** Whether the kernel has refused it. */
+        boolean failed() {
+            return failed;
+        }
     }
 
     /** Remembers memory that was mapped, for the process or for its devices. */
@@ -183,6 +211,8 @@ public final class Scene {
         private final Thread owner = Thread.currentThread();
         private final List<CallSite> calls = new ArrayList<>();
         private final Map<Integer, String> files = new HashMap<>();
+        /** Of a call that is none of the owner's, or none that counts. */
+        private final CallSite none = new CallSite(SystemCall.CLOSE, "", 0);
         private boolean counting;
 
         private IoctlBackend at(SystemCall call, String what, long length) {
@@ -193,6 +223,14 @@ public final class Scene {
                 calls.add(new CallSite(call, call + " " + what, length));
             }
             return faults;
+        }
+
+        /** Notes what has come of the owner's last call. */
+        private long noted(long result) {
+            if (Thread.currentThread() == owner && counting) {
+                (calls.isEmpty() ? none : calls.getLast()).failed = result < 0;
+            }
+            return result;
         }
 
         private String file(int fd) {
@@ -212,12 +250,12 @@ public final class Scene {
 
         @Override
         public int open(String path, int flags) {
-            return name(at(SystemCall.OPEN, path, 0).open(path, flags), path);
+            return name((int) noted(at(SystemCall.OPEN, path, 0).open(path, flags)), path);
         }
 
         @Override
         public int close(int fd) {
-            return at(SystemCall.CLOSE, file(fd), 0).close(fd);
+            return (int) noted(at(SystemCall.CLOSE, file(fd), 0).close(fd));
         }
 
         @Override
@@ -225,49 +263,51 @@ public final class Scene {
             String what = request == vfio_h.VFIO_DEVICE_FEATURE()
                     ? "VFIO_DEVICE_FEATURE 0x" + Integer.toHexString(argument.get(ValueLayout.JAVA_INT, 4))
                     : "0x" + Long.toHexString(request);
-            int result = at(SystemCall.IOCTL, what, 0).ioctl(fd, request, argument, pointees);
+            int result = (int) noted(at(SystemCall.IOCTL, what, 0).ioctl(fd, request, argument, pointees));
             return request == vfio_h.VFIO_GROUP_GET_DEVICE_FD() ? name(result, "device") : result;
         }
 
         @Override
         public long read(int fd, MemorySegment buffer) {
-            return at(SystemCall.READ, file(fd), buffer.byteSize()).read(fd, buffer);
+            return noted(at(SystemCall.READ, file(fd), buffer.byteSize()).read(fd, buffer));
         }
 
         @Override
         public long write(int fd, MemorySegment buffer) {
-            return at(SystemCall.WRITE, file(fd), buffer.byteSize()).write(fd, buffer);
+            return noted(at(SystemCall.WRITE, file(fd), buffer.byteSize()).write(fd, buffer));
         }
 
         @Override
         public long pread(int fd, MemorySegment buffer, long offset) {
-            return at(SystemCall.PREAD, file(fd), buffer.byteSize()).pread(fd, buffer, offset);
+            return noted(at(SystemCall.PREAD, file(fd), buffer.byteSize()).pread(fd, buffer, offset));
         }
 
         @Override
         public long pwrite(int fd, MemorySegment buffer, long offset) {
-            return at(SystemCall.PWRITE, file(fd), buffer.byteSize()).pwrite(fd, buffer, offset);
+            return noted(at(SystemCall.PWRITE, file(fd), buffer.byteSize()).pwrite(fd, buffer, offset));
         }
 
         @Override
         public MemorySegment mmap(Arena mappingArena, long length, int protection, int flags, int fd, long offset) {
-            return at(SystemCall.MMAP, fd < 0 ? "anonymous" : file(fd), 0).mmap(mappingArena, length, protection, flags,
-                    fd, offset);
+            MemorySegment mapping = at(SystemCall.MMAP, fd < 0 ? "anonymous" : file(fd), 0).mmap(mappingArena, length,
+                    protection, flags, fd, offset);
+            noted(mapping.byteSize() - 1);
+            return mapping;
         }
 
         @Override
         public int poll(int[] fds, short[] events, int timeoutMillis) {
-            return at(SystemCall.POLL, "", 0).poll(fds, events, timeoutMillis);
+            return (int) noted(at(SystemCall.POLL, "", 0).poll(fds, events, timeoutMillis));
         }
 
         @Override
         public int eventfd(int initialValue, int flags) {
-            return name(at(SystemCall.EVENTFD, "", 0).eventfd(initialValue, flags), "eventfd");
+            return name((int) noted(at(SystemCall.EVENTFD, "", 0).eventfd(initialValue, flags)), "eventfd");
         }
 
         @Override
         public long readlink(String path, MemorySegment buffer) {
-            return at(SystemCall.READLINK, path, 0).readlink(path, buffer);
+            return noted(at(SystemCall.READLINK, path, 0).readlink(path, buffer));
         }
 
         @Override
