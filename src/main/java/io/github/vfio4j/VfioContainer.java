@@ -21,6 +21,8 @@ import org.jspecify.annotations.Nullable;
  */
 public final class VfioContainer implements Iommu {
 
+    private static final long SMALLEST_PAGE = 4096;
+
     private final IoctlBackend backend;
     private final Descriptor descriptor;
     private final @Nullable IommuType type;
@@ -179,9 +181,15 @@ public final class VfioContainer implements Iommu {
      */
     public Optional<DmaDirtyTracking> dirtyTracking() throws VfioException {
         long pageSizes = Type1Info.read(descriptor).dirtyPageSizes();
-        return pageSizes == 0
-                ? Optional.empty()
-                : Optional.of(new DmaDirtyTracking(descriptor, Long.lowestOneBit(pageSizes)));
+        if (pageSizes == 0) {
+            return Optional.empty();
+        }
+        long smallest = Long.lowestOneBit(pageSizes);
+        if (Long.compareUnsigned(smallest, SMALLEST_PAGE) < 0) {
+            throw new VfioException("VFIO_IOMMU_GET_INFO", null,
+                    "The kernel's answer is malformed: dirty pages of " + smallest + " bytes");
+        }
+        return Optional.of(new DmaDirtyTracking(descriptor, smallest));
     }
 
     /**

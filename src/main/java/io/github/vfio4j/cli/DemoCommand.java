@@ -80,7 +80,7 @@ final class DemoCommand implements Callable<Integer> {
         try (VfioContainer container = vfio.openContainer();
                 VfioDevice device = container.openDevice(physicalFunction)) {
             step("open physical function " + physicalFunction, "open, IOMMU group " + group(owner));
-            List<FeatureSupport> features = device.probeAll();
+            List<FeatureSupport> features = features(device);
             step("probe its " + features.size() + " features",
                     features.stream().filter(FeatureSupport.Supported.class::isInstance)
                             .map(support -> support.feature().name()).collect(Collectors.joining(", ")));
@@ -105,7 +105,7 @@ final class DemoCommand implements Callable<Integer> {
                 step("open it with a wrong token", refusal(container, virtualFunction, VfToken.random()));
                 try (VfioDevice user = container.openDevice(virtualFunction, token)) {
                     step("open it with the right token", "open, "
-                            + user.probeAll().stream().filter(FeatureSupport.Supported.class::isInstance).count()
+                            + features(user).stream().filter(FeatureSupport.Supported.class::isInstance).count()
                             + " features");
                 }
             } finally {
@@ -117,6 +117,17 @@ final class DemoCommand implements Callable<Integer> {
         }
         say("Done: everything is closed again.");
         return 0;
+    }
+
+    private static List<FeatureSupport> features(VfioDevice device) throws VfioException {
+        List<FeatureSupport> features = device.probeAll();
+        for (FeatureSupport feature : features) {
+            if (feature instanceof FeatureSupport.Failed failed) {
+                throw new VfioException("probe " + failed.feature() + " of " + device, failed.errno(),
+                        "The device could not be asked; see dmesg");
+            }
+        }
+        return features;
     }
 
     private static int group(PciDevice function) throws VfioException {
