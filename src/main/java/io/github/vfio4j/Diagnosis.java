@@ -6,7 +6,6 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.UUID;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -25,11 +24,16 @@ final class Diagnosis {
     private static final String NO_TOKEN_TAKEN = "The function takes no VF token: it is no SR-IOV function with its physical"
             + " function on vfio-pci. Open it without one";
 
+    /** Something that takes a call to find out. */
+    interface Question {
+        boolean ask() throws VfioException;
+    }
+
     private Diagnosis() {
     }
 
     /** The function has no IOMMU group, perhaps because it does not exist. */
-    static VfioException noIommuGroup(PciDevice function) {
+    static VfioException noIommuGroup(PciDevice function) throws VfioException {
         if (!function.exists()) {
             return new VfioException("open " + function, Errno.ENODEV, NO_FUNCTION);
         }
@@ -54,7 +58,7 @@ final class Diagnosis {
     }
 
     /** open(2) of /dev/vfio/N. */
-    static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) {
+    static Map<Errno, String> groupOpen(String path, @Nullable PciDevice function) throws VfioException {
         String bind = function == null ? "None of the group's functions is bound to vfio-pci" : noGroup(path, function);
         return Map.of(Errno.ENOENT, bind, Errno.ENODEV, bind, Errno.EBUSY,
                 "The group is in use: one process at a time can have it open ('fuser -v " + path + "' shows which)",
@@ -65,14 +69,14 @@ final class Diagnosis {
         return "This user may not open the group: 'chown $USER " + path + "' as root gives it to you";
     }
 
-    private static String noGroup(String path, PciDevice function) {
+    private static String noGroup(String path, PciDevice function) throws VfioException {
         return isBound(function)
                 ? function + " is bound to vfio-pci, but its group's file is not here: hand it to the container this"
                         + " runs in ('docker run --device " + path + "' for one)"
                 : notBound(function);
     }
 
-    private static String noDevice(PciDevice function, int group) {
+    private static String noDevice(PciDevice function, int group) throws VfioException {
         OptionalInt ownGroup = function.iommuGroup();
         if (!function.exists()) {
             return NO_FUNCTION;
@@ -84,11 +88,11 @@ final class Diagnosis {
         return isBound(function) ? "vfio-pci has no device for it; see dmesg" : notBound(function);
     }
 
-    private static boolean isBound(PciDevice function) {
+    private static boolean isBound(PciDevice function) throws VfioException {
         return function.driver().filter(VFIO_PCI::equals).isPresent();
     }
 
-    private static String notBound(PciDevice function) {
+    private static String notBound(PciDevice function) throws VfioException {
         Optional<String> driver = function.driver();
         String state = driver.map(name -> "is bound to " + name + ", not to vfio-pci").orElse("is bound to no driver");
         String unbind = driver.isPresent()
@@ -114,7 +118,7 @@ final class Diagnosis {
     }
 
     /** VFIO_GROUP_GET_DEVICE_FD. */
-    static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) {
+    static Map<Errno, String> deviceOpen(PciDevice function, int group, boolean tokenGiven) throws VfioException {
         Map<Errno, String> remedies = new HashMap<>();
         remedies.put(Errno.EACCES, token(function, tokenGiven));
         remedies.put(Errno.EINVAL, tokenGiven ? NO_TOKEN_TAKEN : "Its group is not viable or has left its container");
@@ -123,7 +127,7 @@ final class Diagnosis {
     }
 
     /** Why a token is not the right one, or none is not enough. */
-    private static String token(PciDevice function, boolean tokenGiven) {
+    private static String token(PciDevice function, boolean tokenGiven) throws VfioException {
         Optional<PciAddress> physicalFunction = function.physicalFunction();
         String whose = physicalFunction.map(pf -> "that of its physical function " + pf)
                 .orElse("the present one, and virtual functions of it are in use");
@@ -145,7 +149,7 @@ final class Diagnosis {
     }
 
     /** The function has no VFIO device. */
-    static VfioException noVfioDevice(PciDevice function) {
+    static VfioException noVfioDevice(PciDevice function) throws VfioException {
         if (function.exists() && isBound(function) && function.iommuGroup().isEmpty()) {
             return noIommuGroup(function);
         }
@@ -161,8 +165,8 @@ final class Diagnosis {
      * @param hasNumber
      *            whether the kernel has a device number for it
      */
-    static Map<Errno, String> cdevOpen(String path, BooleanSupplier hasNumber) {
-        String missing = hasNumber.getAsBoolean()
+    static Map<Errno, String> cdevOpen(String path, boolean hasNumber) {
+        String missing = hasNumber
                 ? "The device's file is not here: hand it to the container this runs in ('docker run --device " + path
                         + "' for one)"
                 : "On this kernel devices have no files of their own (CONFIG_VFIO_DEVICE_CDEV): use a container"
@@ -177,11 +181,13 @@ final class Diagnosis {
      * @param kernelTakesTokens
      *            asked after {@code EINVAL} with a token
      */
-    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, BooleanSupplier kernelTakesTokens) {
-        String group = function.iommuGroup().isPresent() ? Integer.toString(function.iommuGroup().getAsInt()) : "N";
+    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, Question kernelTakesTokens) 
+            throws VfioException {
+        OptionalInt number = function.iommuGroup();
+        String group = number.isPresent() ? Integer.toString(number.getAsInt()) : "N";
         Map<Errno, String> remedies = new HashMap<>(anyBind(group));
         remedies.put(Errno.EACCES, token(function, tokenGiven));
-        if (tokenGiven && !kernelTakesTokens.getAsBoolean()) {
+        if (tokenGiven && !kernelTakesTokens.ask()) {
             remedies.put(Errno.EINVAL,
                     "This kernel takes no VF token when a device is bound to an iommufd, nor does it ask"
                             + " for one (Linux 7.2 does): open the function through a container (Vfio.openContainer)");

@@ -267,6 +267,11 @@ final class DmaSpace {
         DmaTerms known = terms;
         if (known == null) {
             known = domain.terms();
+            if (Long.compareUnsigned(known.pageSize(), GIGANTIC_PAGE) > 0) {
+                throw new VfioException("ask what can be mapped for DMA", null,
+                        "The kernel's answer is malformed: the smallest page has "
+                                + Long.toUnsignedString(known.pageSize()) + " bytes");
+            }
             if (!known.ranges().equals(addresses.allowed())) {
                 addresses.reset(known.ranges(), mappings.values().stream().map(DmaMapping::range).toList());
             }

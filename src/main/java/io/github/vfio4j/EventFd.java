@@ -139,8 +139,12 @@ public final class EventFd implements AutoCloseable {
      */
     public void signal() throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
-            Verdict.check("write " + descriptor.name(),
+            String operation = "write " + descriptor.name();
+            int written = Verdict.check(operation,
                     (int) descriptor.write(arena.allocateFrom(ValueLayout.JAVA_LONG, 1)));
+            if (written != Long.BYTES) {
+                throw new VfioException(operation, null, "The kernel has taken " + written + " of 8 bytes");
+            }
         }
     }
 

@@ -30,6 +30,8 @@ record IoasDma(Descriptor iommufd, int ioas, Sysfs sysfs) implements DmaDomain {
     /** More than any machine has at first; the kernel says when there are more. */
     private static final int RANGES = 32;
     private static final int MAX_RANGES = 1 << 16;
+    private static final int MOST_TIMES = 8;
+    private static final String IOVA_RANGES = "IOMMU_IOAS_IOVA_RANGES";
 
     @Override
     public boolean isOpen() {
@@ -39,7 +41,7 @@ record IoasDma(Descriptor iommufd, int ioas, Sysfs sysfs) implements DmaDomain {
     @Override
     public DmaTerms terms() throws VfioException {
         int room = RANGES;
-        while (true) {
+        for (int times = 0; times < MOST_TIMES; times++) {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment ranges = iommu_iova_range.allocateArray(room, arena);
                 MemorySegment argument = iommu_ioas_iova_ranges.allocate(arena);
@@ -53,10 +55,18 @@ record IoasDma(Descriptor iommufd, int ioas, Sysfs sysfs) implements DmaDomain {
                     room = count;
                     continue;
                 }
-                Verdict.check("IOMMU_IOAS_IOVA_RANGES", result);
+                Verdict.check(IOVA_RANGES, result);
+                if (count < 0 || count > room) {
+                    throw malformed(Integer.toUnsignedString(count) + " ranges in the room for " + room);
+                }
                 return terms(ranges, count, iommu_ioas_iova_ranges.out_iova_alignment(argument));
             }
         }
+        throw malformed("there are more ranges each time, " + room + " now");
+    }
+
+    private static VfioException malformed(String what) {
+        return new VfioException(IOVA_RANGES, null, "The kernel's answer is malformed: " + what);
     }
 
     private static DmaTerms terms(MemorySegment array, int count, long alignment) {

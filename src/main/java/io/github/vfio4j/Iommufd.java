@@ -16,10 +16,10 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
-import java.util.function.BooleanSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -148,7 +148,7 @@ public final class Iommufd implements Iommu {
      */
     private record Subject(String name, String directory, @Nullable PciDevice function) {
 
-        VfioException withoutVfioDevice() {
+        VfioException withoutVfioDevice() throws VfioException {
             return function == null
                     ? Diagnosis.noMediatedDevice(UUID.fromString(name))
                     : Diagnosis.noVfioDevice(function);
@@ -159,11 +159,14 @@ public final class Iommufd implements Iommu {
         if (closing) {
             throw new IllegalStateException(descriptor.name() + " is closed; open it again to use it");
         }
-        int number = sysfs.vfioDevice(subject.directory()).orElseThrow(subject::withoutVfioDevice);
-        String path = "/dev/vfio/devices/vfio" + number;
-        String attribute = subject.directory() + "/vfio-dev/vfio" + number + "/dev";
+        OptionalInt number = sysfs.vfioDevice(subject.directory());
+        if (number.isEmpty()) {
+            throw subject.withoutVfioDevice();
+        }
+        String path = "/dev/vfio/devices/vfio" + number.getAsInt();
+        String attribute = subject.directory() + "/vfio-dev/vfio" + number.getAsInt() + "/dev";
         int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_RDWR | Fcntl.O_CLOEXEC),
-                () -> Diagnosis.cdevOpen(path, () -> sysfs.isThere(attribute)));
+                () -> Diagnosis.cdevOpen(path, sysfs.exists(attribute)));
         Descriptor device = new Descriptor(backend, fd, "device " + subject.name());
         try {
             bind(device, subject, token);
@@ -179,11 +182,10 @@ public final class Iommufd implements Iommu {
     }
 
     private void bind(Descriptor device, Subject subject, @Nullable VfToken token) throws VfioException {
-        BooleanSupplier kernelTakesTokens = () -> takesTokens(device);
         Verdict.check("VFIO_DEVICE_BIND_IOMMUFD " + subject.name(), bind(device, token),
                 () -> subject.function() == null
                         ? Diagnosis.mediatedDeviceBind()
-                        : Diagnosis.bind(subject.function(), token != null, kernelTakesTokens));
+                        : Diagnosis.bind(subject.function(), token != null, () -> takesTokens(device)));
     }
 
     /** Lays the token out beside the argument and wipes it afterwards. */
@@ -216,14 +218,17 @@ public final class Iommufd implements Iommu {
      * answer {@code EINVAL}. But with the token the structure became one that can grow, and since then what is behind its
      * known part has to be zero ({@code E2BIG}); before, nobody looked there. Without an iommufd nothing is bound.
      */
-    private static boolean takesTokens(Descriptor device) {
+    private static boolean takesTokens(Descriptor device) throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
             long size = vfio_device_bind_iommufd.sizeof() + Long.BYTES;
             MemorySegment argument = arena.allocate(size, Long.BYTES);
             vfio_device_bind_iommufd.argsz(argument, (int) size);
             vfio_device_bind_iommufd.iommufd(argument, -1);
             argument.set(ValueLayout.JAVA_BYTE, size - 1, (byte) 1);
-            return device.ioctl(VFIO_DEVICE_BIND_IOMMUFD(), argument) == -Errno.E2BIG.code();
+            int result = device.ioctl(VFIO_DEVICE_BIND_IOMMUFD(), argument);
+            // Without tokens it is the descriptor that is looked at first, which is none.
+            return result == -Errno.E2BIG.code() || (result != -Errno.EINVAL.code() && result != -Errno.EBADF.code()
+                    && Verdict.check("ask whether " + device.name() + " takes a VF token", result) >= 0);
         }
     }
 

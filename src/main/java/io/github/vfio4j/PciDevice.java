@@ -33,8 +33,10 @@ public final class PciDevice {
      * Whether there is a function at the address.
      *
      * @return true if sysfs lists it
+     * @throws VfioException
+     *             if sysfs can't be read
      */
-    public boolean exists() {
+    public boolean exists() throws VfioException {
         return sysfs.linkName(path).isPresent();
     }
 
@@ -42,8 +44,10 @@ public final class PciDevice {
      * The driver it is bound to.
      *
      * @return for example {@code vfio-pci}; empty if no driver is bound
+     * @throws VfioException
+     *             if sysfs can't be read
      */
-    public Optional<String> driver() {
+    public Optional<String> driver() throws VfioException {
         return sysfs.linkName(path + "/driver");
     }
 
@@ -51,18 +55,22 @@ public final class PciDevice {
      * The IOMMU group it is in.
      *
      * @return the group's number; empty without an IOMMU
+     * @throws VfioException
+     *             if sysfs can't be read
      */
-    public OptionalInt iommuGroup() {
-        return sysfs.linkName(path + "/iommu_group").stream().mapToInt(Integer::parseInt).findFirst();
+    public OptionalInt iommuGroup() throws VfioException {
+        return sysfs.linkNumber(path + "/iommu_group");
     }
 
     /**
      * The physical function that a virtual one belongs to.
      *
      * @return empty if this is not a virtual function
+     * @throws VfioException
+     *             if sysfs can't be read
      */
-    public Optional<PciAddress> physicalFunction() {
-        return sysfs.linkName(path + "/physfn").map(PciAddress::parse);
+    public Optional<PciAddress> physicalFunction() throws VfioException {
+        return sysfs.linkAddress(path + "/physfn");
     }
 
     /**
@@ -71,9 +79,11 @@ public final class PciDevice {
      * @param index
      *            from 0 on
      * @return its address; empty if there are not that many
+     * @throws VfioException
+     *             if sysfs can't be read
      */
-    public Optional<PciAddress> virtualFunction(int index) {
-        return sysfs.linkName(path + "/virtfn" + index).map(PciAddress::parse);
+    public Optional<PciAddress> virtualFunction(int index) throws VfioException {
+        return sysfs.linkAddress(path + "/virtfn" + index);
     }
 
     /**
@@ -84,7 +94,7 @@ public final class PciDevice {
      *             {@code ENOENT} if the function has no SR-IOV capability
      */
     public int sriovNumVfs() throws VfioException {
-        return Integer.parseInt(sysfs.read(path + "/sriov_numvfs"));
+        return sysfs.readNumber(path + "/sriov_numvfs");
     }
 
     /**
@@ -107,10 +117,11 @@ public final class PciDevice {
     }
 
     /** Whether a VF token can mean anything to it: it is an SR-IOV function, and vfio-pci has the physical one. */
-    boolean mayHaveToken() {
-        return physicalFunction()
-                .map(owner -> new PciDevice(sysfs, owner).driver().filter(Diagnosis.VFIO_PCI::equals).isPresent())
-                .orElseGet(() -> sysfs.isThere(path + "/sriov_numvfs"));
+    boolean mayHaveToken() throws VfioException {
+        Optional<PciAddress> owner = physicalFunction();
+        return owner.isPresent()
+                ? new PciDevice(sysfs, owner.get()).driver().filter(Diagnosis.VFIO_PCI::equals).isPresent()
+                : sysfs.exists(path + "/sriov_numvfs");
     }
 
     /** The address. */

@@ -28,35 +28,53 @@ final class Sysfs {
     }
 
     /** The last name of the path a link points to; empty if there is no such link. */
-    Optional<String> linkName(String path) {
+    Optional<String> linkName(String path) throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PAGE);
             long length = backend.readlink(path, buffer);
-            if (length < 0) {
+            if (length == -Errno.ENOENT.code() || length == -Errno.EINVAL.code()) {
                 return Optional.empty();
             }
-            String target = text(buffer, length);
+            String target = text(buffer, Verdict.check("readlink " + path, (int) length));
             return Optional.of(target.substring(target.lastIndexOf('/') + 1));
+        }
+    }
+
+    /** The same for a link whose name ends with a number, or has one for a name. */
+    OptionalInt linkNumber(String path) throws VfioException {
+        Optional<String> name = linkName(path);
+        return name.isEmpty() ? OptionalInt.empty() : OptionalInt.of(number(path, name.get()));
+    }
+
+    /** The same for a link to a PCI function. */
+    Optional<PciAddress> linkAddress(String path) throws VfioException {
+        Optional<String> name = linkName(path);
+        try {
+            return name.map(PciAddress::parse);
+        } catch (IllegalArgumentException e) {
+            throw malformed("readlink " + path, name.orElse(""), "an address");
         }
     }
 
     /** Whether there is anything of this name: a link, or what is none ({@code EINVAL}). */
     boolean exists(String path) throws VfioException {
-        int result = readlink(path);
-        return result != -Errno.ENOENT.code()
-                && (result == -Errno.EINVAL.code() || Verdict.check("readlink " + path, result) >= 0);
-    }
-
-    /** The same for messages, where another error does not matter any more. */
-    boolean isThere(String path) {
-        int result = readlink(path);
-        return result >= 0 || result == -Errno.EINVAL.code();
-    }
-
-    private int readlink(String path) {
         try (Arena arena = Arena.ofConfined()) {
-            return (int) backend.readlink(path, arena.allocate(1));
+            int result = (int) backend.readlink(path, arena.allocate(1));
+            return result != -Errno.ENOENT.code()
+                    && (result == -Errno.EINVAL.code() || Verdict.check("readlink " + path, result) >= 0);
         }
+    }
+
+    private static int number(String path, String text) throws VfioException {
+        if (!text.matches("[0-9]{1,9}")) {
+            throw malformed("read " + path, text, "a number");
+        }
+        return Integer.parseInt(text);
+    }
+
+    private static VfioException malformed(String operation, String text, String expected) {
+        return new VfioException(operation, null, "The kernel's answer is malformed: '"
+                + text.replaceAll("[^ -~]", "?") + "' is not " + expected);
     }
 
     /**
@@ -80,25 +98,47 @@ final class Sysfs {
         return OptionalInt.empty();
     }
 
-    /** The text of an attribute, without the newline. */
+    /** An attribute that is a number from 0 on. */
+    int readNumber(String path) throws VfioException {
+        return number(path, read(path));
+    }
+
+    /**
+     * The text of an attribute, without the newline. It ends with one; where a read has brought less, another brings the
+     * rest.
+     */
     String read(String path) throws VfioException {
         int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_RDONLY | Fcntl.O_CLOEXEC));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment buffer = arena.allocate(PAGE);
-            int length = Verdict.check("read " + path, (int) backend.read(fd, buffer));
+            long length = 0;
+            long read = 1;
+            while (read > 0 && length < PAGE && !endsWithNewline(buffer, length)) {
+                read = Verdict.check("read " + path, (int) backend.read(fd, buffer.asSlice(length)));
+                length += read;
+            }
             return text(buffer, length).strip();
         } finally {
             backend.close(fd);
         }
     }
 
-    /** Writes an attribute. */
+    private static boolean endsWithNewline(MemorySegment buffer, long length) {
+        return length > 0 && buffer.get(ValueLayout.JAVA_BYTE, length - 1) == '\n';
+    }
+
+    /** Writes an attribute, which takes it in one piece. */
     void write(String path, String value, Map<Errno, String> remedies) throws VfioException {
         int fd = Verdict.check("open " + path, backend.open(path, Fcntl.O_WRONLY | Fcntl.O_CLOEXEC), remedies);
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment text = arena.allocateFrom(value);
             long written = backend.write(fd, text.asSlice(0, text.byteSize() - 1));
-            Verdict.check("write " + value + " to " + path, (int) written, remedies);
+            String operation = "write " + value + " to " + path;
+            Verdict.check(operation, (int) written, remedies);
+            if (written != value.length()) {
+                throw new VfioException(operation, null,
+                        "The kernel has taken " + written + " of the " + value.length() + " characters");
+            }
         } finally {
             backend.close(fd);
         }

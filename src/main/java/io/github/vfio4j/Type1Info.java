@@ -36,10 +36,11 @@ record Type1Info(DmaTerms terms, long dirtyPageSizes) {
     /** With room for some twenty ranges; the kernel says when it needs more. */
     private static final int ROOM = 512;
     private static final int MAX_ROOM = 1 << 20;
+    private static final int MOST_TIMES = 8;
 
     static Type1Info read(Descriptor container) throws VfioException {
         int room = ROOM;
-        while (true) {
+        for (int times = 0; times < MOST_TIMES; times++) {
             try (Arena arena = Arena.ofConfined()) {
                 MemorySegment answer = arena.allocate(room, Long.BYTES);
                 vfio_iommu_type1_info.argsz(answer, room);
@@ -52,6 +53,8 @@ record Type1Info(DmaTerms terms, long dirtyPageSizes) {
                 return of(answer);
             }
         }
+        throw new VfioException(OPERATION, null, "The kernel's answer is malformed: it is longer each time it is asked for, "
+                + room + " bytes now");
     }
 
     /** Reads an answer. */

@@ -9,7 +9,6 @@ import io.github.vfio4j.feature.FeatureSupport;
 import java.util.EnumSet;
 import java.util.Map;
 import java.util.Set;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /** The one place where a result of the kernel becomes an answer or an exception. */
@@ -47,13 +46,29 @@ final class Verdict {
         return check(operation, result, () -> remedies);
     }
 
-    /** The same, for remedies that take calls of their own to find out. */
-    static int check(String operation, int result, Supplier<Map<Errno, String>> remedies) throws VfioException {
+    /** Finds out what to do about errors. */
+    interface Remedies {
+        Map<Errno, String> find() throws VfioException;
+    }
+
+    /** The same, for remedies that take calls of their own to find out: if these fail too, there is none. */
+    static int check(String operation, int result, Remedies remedies) throws VfioException {
         if (result >= 0) {
             return result;
         }
         Errno errno = Errno.ofResult(result);
-        throw new VfioException(operation, errno, remedies.get().getOrDefault(errno, general(errno)));
+        Map<Errno, String> found = Map.of();
+        VfioException unexplained = null;
+        try {
+            found = remedies.find();
+        } catch (VfioException e) {
+            unexplained = e;
+        }
+        VfioException failure = new VfioException(operation, errno, found.getOrDefault(errno, general(errno)));
+        if (unexplained != null) {
+            failure.addSuppressed(unexplained);
+        }
+        throw failure;
     }
 
     /** The result of a feature request. */

@@ -9,6 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -19,6 +20,8 @@ import org.jspecify.annotations.Nullable;
  * closing it closes devices, groups and container in that order. Safe for use by many threads.
  */
 public final class VfioContainer implements Iommu {
+
+    private static final long SMALLEST_PAGE = 4096;
 
     private final IoctlBackend backend;
     private final Descriptor descriptor;
@@ -78,10 +81,13 @@ public final class VfioContainer implements Iommu {
     private synchronized VfioDevice open(PciAddress address, @Nullable VfToken token) throws VfioException {
         requireOpen();
         PciDevice function = new PciDevice(new Sysfs(backend), address);
-        int number = function.iommuGroup().orElseThrow(() -> Diagnosis.noIommuGroup(function));
-        VfioGroup group = groups.get(number);
+        OptionalInt number = function.iommuGroup();
+        if (number.isEmpty()) {
+            throw Diagnosis.noIommuGroup(function);
+        }
+        VfioGroup group = groups.get(number.getAsInt());
         if (group == null) {
-            group = join(number, true, function);
+            group = join(number.getAsInt(), true, function);
         }
         return group.open(function, token);
     }
@@ -100,7 +106,7 @@ public final class VfioContainer implements Iommu {
     @Override
     public synchronized VfioDevice openMediatedDevice(UUID uuid) throws VfioException {
         requireOpen();
-        int number = new Sysfs(backend).linkName("/sys/bus/mdev/devices/" + uuid + "/iommu_group").map(Integer::valueOf)
+        int number = new Sysfs(backend).linkNumber("/sys/bus/mdev/devices/" + uuid + "/iommu_group")
                 .orElseThrow(() -> Diagnosis.noMediatedDevice(uuid));
         VfioGroup group = groups.get(number);
         if (group == null) {
@@ -175,9 +181,15 @@ public final class VfioContainer implements Iommu {
      */
     public Optional<DmaDirtyTracking> dirtyTracking() throws VfioException {
         long pageSizes = Type1Info.read(descriptor).dirtyPageSizes();
-        return pageSizes == 0
-                ? Optional.empty()
-                : Optional.of(new DmaDirtyTracking(descriptor, Long.lowestOneBit(pageSizes)));
+        if (pageSizes == 0) {
+            return Optional.empty();
+        }
+        long smallest = Long.lowestOneBit(pageSizes);
+        if (Long.compareUnsigned(smallest, SMALLEST_PAGE) < 0) {
+            throw new VfioException("VFIO_IOMMU_GET_INFO", null,
+                    "The kernel's answer is malformed: dirty pages of " + smallest + " bytes");
+        }
+        return Optional.of(new DmaDirtyTracking(descriptor, smallest));
     }
 
     /**
@@ -186,9 +198,12 @@ public final class VfioContainer implements Iommu {
      * @param extension
      *            its number in {@code vfio.h}, for example 3 for {@code VFIO_TYPE1v2_IOMMU}
      * @return true if the kernel has it
+     * @throws VfioException
+     *             if the kernel could not be asked
      */
-    public boolean supports(int extension) {
-        return descriptor.ioctl(VFIO_CHECK_EXTENSION(), MemorySegment.ofAddress(extension)) > 0;
+    public boolean supports(int extension) throws VfioException {
+        return Verdict.check("VFIO_CHECK_EXTENSION " + extension,
+                descriptor.ioctl(VFIO_CHECK_EXTENSION(), MemorySegment.ofAddress(extension))) > 0;
     }
 
     /** A group is about to go. */

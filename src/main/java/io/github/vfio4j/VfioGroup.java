@@ -19,7 +19,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import java.util.function.Supplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -137,7 +136,7 @@ public final class VfioGroup implements AutoCloseable {
         return open(uuid.toString(), null, Diagnosis::mediatedDeviceOpen);
     }
 
-    private VfioDevice open(String name, @Nullable VfToken token, Supplier<Map<Errno, String>> remedies)
+    private VfioDevice open(String name, @Nullable VfToken token, Verdict.Remedies remedies)
             throws VfioException {
         synchronized (container) {
             if (closing) {

@@ -24,7 +24,7 @@ class PciDeviceTest {
     private final EmulatedProcess process = kernel.newProcess();
 
     @AfterEach
-    void nothingIsLeftOpen() {
+    void nothingIsLeftOpen() throws VfioException {
         assertThat(process.openDescriptors()).isEqualTo(3);
     }
 
@@ -46,7 +46,7 @@ class PciDeviceTest {
     }
 
     @Test
-    void aFunctionThatDoesNotExistHasNothing() {
+    void aFunctionThatDoesNotExistHasNothing() throws VfioException {
         PciDevice device = function("0000:0f:00.0");
         assertThat(device.exists()).isFalse();
         assertThat(device.driver()).isEmpty();
@@ -57,7 +57,7 @@ class PciDeviceTest {
     }
 
     @Test
-    void theDriverIsTheOneThatIsBound() {
+    void theDriverIsTheOneThatIsBound() throws VfioException {
         assertThat(function("0000:02:00.0").driver()).contains("nvme");
         assertThat(function("0000:03:00.0").driver()).isEmpty();
     }
@@ -90,7 +90,7 @@ class PciDeviceTest {
     }
 
     @Test
-    void moreThanTheHardwareHasIsRefusedWithWhereToLook() {
+    void moreThanTheHardwareHasIsRefusedWithWhereToLook() throws VfioException {
         assertThatExceptionOfType(VfioException.class).isThrownBy(() -> function("0000:01:00.0").setSriovNumVfs(4))
                 .matches(e -> e.is(Errno.ERANGE))
                 .withMessageContaining("see /sys/bus/pci/devices/0000:01:00.0/sriov_totalvfs");
@@ -104,7 +104,7 @@ class PciDeviceTest {
     }
 
     @Test
-    void withSriovTurnedOffInVfioPciTheRemedyIsItsParameter() {
+    void withSriovTurnedOffInVfioPciTheRemedyIsItsParameter() throws VfioException {
         int fd = process.open("/sys/module/vfio_pci/parameters/enable_sriov", Fcntl.O_WRONLY);
         try (Arena arena = Arena.ofConfined()) {
             assertThat(process.write(fd, arena.allocateFrom("N").asSlice(0, 1))).isEqualTo(1);
@@ -127,7 +127,7 @@ class PciDeviceTest {
     }
 
     @Test
-    void aFailingAttributeIsClosedAgain() {
+    void aFailingAttributeIsClosedAgain() throws VfioException {
         for (int n = 2; n <= 3; n++) {
             FaultInjectingBackend faults = new FaultInjectingBackend(process);
             faults.inject(Fault.onAnyCall().nth(n).fails(Errno.EIO));

@@ -70,7 +70,7 @@ class VfioSmokeTest {
 
     @Test
     @EnabledOnOs(OS.LINUX)
-    void theRealKernelIsReachedWithNativeAccess() {
+    void theRealKernelIsReachedWithNativeAccess() throws VfioException {
         assertThat(NativeBackend.create().close(-1)).isEqualTo(-Errno.EBADF.code());
         assertThat(Vfio.open().pciDevice(PciAddress.parse("ffffffff:ff:1f.7")).exists()).isFalse();
     }

@@ -79,8 +79,8 @@ final class DemoCommand implements Callable<Integer> {
         VfToken token = VfToken.random();
         try (VfioContainer container = vfio.openContainer();
                 VfioDevice device = container.openDevice(physicalFunction)) {
-            step("open physical function " + physicalFunction, "open, IOMMU group " + owner.iommuGroup().orElseThrow());
-            List<FeatureSupport> features = device.probeAll();
+            step("open physical function " + physicalFunction, "open, IOMMU group " + group(owner));
+            List<FeatureSupport> features = features(device);
             step("probe its " + features.size() + " features",
                     features.stream().filter(FeatureSupport.Supported.class::isInstance)
                             .map(support -> support.feature().name()).collect(Collectors.joining(", ")));
@@ -92,20 +92,20 @@ final class DemoCommand implements Callable<Integer> {
                 owner.setSriovNumVfs(1);
             }
             try {
-                PciAddress virtualFunction = wanted != null ? wanted : owner.virtualFunction(0).orElseThrow();
+                PciAddress virtualFunction = wanted != null ? wanted : firstVirtualFunction(owner);
                 PciDevice used = vfio.pciDevice(virtualFunction);
                 if (!used.physicalFunction().equals(Optional.of(physicalFunction))) {
                     throw new VfioException("use " + virtualFunction, Errno.ENODEV,
                             "It is not a virtual function of " + physicalFunction + ", as "
-                                    + owner.virtualFunction(0).orElseThrow() + " is; leave --vf out to use that");
+                                    + firstVirtualFunction(owner) + " is; leave --vf out to use that");
                 }
                 step(created ? "enable a virtual function" : "use an existing virtual function",
-                        virtualFunction + ", IOMMU group " + used.iommuGroup().orElseThrow());
+                        virtualFunction + ", IOMMU group " + group(used));
                 step("open it without a token", refusal(container, virtualFunction, null));
                 step("open it with a wrong token", refusal(container, virtualFunction, VfToken.random()));
                 try (VfioDevice user = container.openDevice(virtualFunction, token)) {
                     step("open it with the right token", "open, "
-                            + user.probeAll().stream().filter(FeatureSupport.Supported.class::isInstance).count()
+                            + features(user).stream().filter(FeatureSupport.Supported.class::isInstance).count()
                             + " features");
                 }
             } finally {
@@ -117,6 +117,27 @@ final class DemoCommand implements Callable<Integer> {
         }
         say("Done: everything is closed again.");
         return 0;
+    }
+
+    private static List<FeatureSupport> features(VfioDevice device) throws VfioException {
+        List<FeatureSupport> features = device.probeAll();
+        for (FeatureSupport feature : features) {
+            if (feature instanceof FeatureSupport.Failed failed) {
+                throw new VfioException("probe " + failed.feature() + " of " + device, failed.errno(),
+                        "The device could not be asked; see dmesg");
+            }
+        }
+        return features;
+    }
+
+    private static int group(PciDevice function) throws VfioException {
+        return function.iommuGroup()
+                .orElseThrow(() -> new VfioException("find the IOMMU group of " + function, Errno.ENODEV, null));
+    }
+
+    private static PciAddress firstVirtualFunction(PciDevice owner) throws VfioException {
+        return owner.virtualFunction(0)
+                .orElseThrow(() -> new VfioException("find a virtual function of " + owner, Errno.ENODEV, null));
     }
 
     /** What the kernel says to an opening that must fail. */

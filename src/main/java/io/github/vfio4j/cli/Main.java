@@ -10,8 +10,10 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.trace.Environment;
+import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -45,8 +47,8 @@ public final class Main {
     private static final Set<Errno> ABSENT = Set.of(Errno.ENOENT, Errno.ENODEV, Errno.EBUSY);
     private static final Set<Errno> FORBIDDEN = Set.of(Errno.EACCES, Errno.EPERM);
 
-    /** What a VF token looks like, anywhere in a text. */
-    private static final Pattern TOKEN = Pattern.compile("\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}");
+    /** What a VF token looks like, anywhere in a text: also without its dashes, or with letters missing. */
+    private static final Pattern TOKEN = Pattern.compile("(?:\\p{XDigit}-?){24,}");
 
     /** What picocli puts before the problem; of it only the name of the option or parameter is kept. */
     private static final Pattern PREAMBLE = Pattern.compile(
@@ -222,7 +224,7 @@ public final class Main {
     }
 
     /** One line whatever the message has in it: arguments may hold line ends and control sequences. */
-    private static void printError(CommandLine commandLine, String message) {
+    static void printError(CommandLine commandLine, String message) {
         commandLine.getErr().println("vfio4j: " + message.replaceAll("\\p{Cntrl}+", " "));
     }
 
@@ -235,6 +237,10 @@ public final class Main {
         if (e instanceof UnsupportedOperationException) {
             printError(commandLine, String.valueOf(e.getMessage()));
             return UNAVAILABLE;
+        }
+        if (e instanceof IOException || e instanceof UncheckedIOException) {
+            printError(commandLine, String.valueOf(e.getMessage()));
+            return e instanceof IOException ? USAGE : UNAVAILABLE;
         }
         throw e;
     }

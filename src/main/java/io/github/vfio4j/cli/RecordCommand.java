@@ -66,7 +66,11 @@ final class RecordCommand implements Callable<Integer> {
 
         void end() throws IOException {
             if (recording != null) {
-                recording.close();
+                try {
+                    recording.close();
+                } catch (IOException e) {
+                    throw new IOException("The transcript is not complete: " + e.getMessage(), e);
+                }
             }
         }
     }

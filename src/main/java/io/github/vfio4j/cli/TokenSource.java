@@ -8,6 +8,11 @@ import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
+import java.util.Collections;
+import java.util.EnumSet;
+import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -19,7 +24,10 @@ final class TokenSource {
     /** Room for a token and much white space. What is longer is another file, perhaps one without an end. */
     private static final int LIMIT = 1024;
 
-    @Option(names = "--file", required = true, paramLabel = "FILE", description = "read the VF token (a UUID) from FILE")
+    private static final Set<PosixFilePermission> OTHERS = EnumSet.of(PosixFilePermission.GROUP_READ,
+            PosixFilePermission.OTHERS_READ);
+
+    @Option(names = "--file", required = true, paramLabel = "FILE", description = "read the VF token (a UUID) from FILE, which only its owner should be able to read (chmod 600)")
     private @Nullable Path file;
 
     @Option(names = "--stdin", required = true, description = "read the VF token from standard input")
@@ -31,7 +39,9 @@ final class TokenSource {
         String source = file == null ? "standard input" : file.toString();
         String problem;
         try {
-            return VfToken.parse(new String(bytes(command), StandardCharsets.US_ASCII).strip());
+            VfToken token = VfToken.parse(new String(bytes(command), StandardCharsets.US_ASCII).strip());
+            warnOfReaders(command);
+            return token;
         } catch (NoSuchFileException e) {
             problem = "there is no such file";
         } catch (AccessDeniedException e) {
@@ -42,6 +52,16 @@ final class TokenSource {
             problem = String.valueOf(e.getMessage());
         }
         throw new ParameterException(command.commandLine(), "No VF token in " + source + ": " + problem);
+    }
+
+    /** A token that others can read is none; it is used all the same, as whoever keeps it so may have a reason. */
+    private void warnOfReaders(CommandSpec command) throws IOException {
+        if (file != null && Files.isRegularFile(file)
+                && Files.getFileStore(file).supportsFileAttributeView(PosixFileAttributeView.class)
+                && !Collections.disjoint(Files.getPosixFilePermissions(file), OTHERS)) {
+            Main.printError(command.commandLine(), "Other users of this machine can read the VF token in " + file
+                    + ": 'chmod 600 " + file + "', and set another if they should not know it");
+        }
     }
 
     private byte[] bytes(CommandSpec command) throws IOException {

@@ -206,7 +206,9 @@ public final class DeviceInterrupts implements AutoCloseable {
      * @param handler
      *            gets the vector; it may be run by several threads at once if the executor has several
      * @throws VfioException
-     *             {@code EMFILE} if there is no descriptor left for the eventfd that wakes the thread
+     *             {@code EMFILE} if there is no descriptor left for the eventfd that wakes the thread; what poll(2) or
+     *             read(2) has reported to that thread, which is logged and ends the calling of handlers until these interrupts
+     *             are switched off and on again
      * @throws IllegalStateException
      *             if they are not on, or this vector has a handler
      */

@@ -43,6 +43,9 @@ public final class DeviceRegion implements RegisterAccess {
     /** The largest page of the machines that have VFIO: a mapping that begins at a multiple of this can be made. */
     private static final long LARGEST_PAGE = 64 << 10;
 
+    /** More than any device has: the 9 of PCI, and some that its driver adds. */
+    private static final int MOST_REGIONS = 4096;
+
     private static final Map<Errno, String> REMEDIES = Map.of(Errno.EIO,
             "The device does not answer: its memory decoding is off or it is in D3hot (PciConfigSpace switches both),"
                     + " or it could not be woken",
@@ -82,12 +85,17 @@ public final class DeviceRegion implements RegisterAccess {
      *
      * @param device
      *            any device
-     * @return those whose size is not 0, in the order of their numbers
+     * @return those whose size is not 0, in the order of their numbers; an index that the kernel says there is no region
+     *         for ({@code EINVAL}) is left out
      * @throws VfioException
      *             if the device could not be asked
      */
     public static List<DeviceRegion> all(DeviceHandle device) throws VfioException {
         DeviceInfo info = DeviceInfo.of(device);
+        if (info.regionCount() < 0 || info.regionCount() > MOST_REGIONS) {
+            throw CapabilityChain.malformed("VFIO_DEVICE_GET_INFO of " + device,
+                    Integer.toUnsignedString(info.regionCount()) + " regions");
+        }
         List<DeviceRegion> regions = new ArrayList<>();
         for (int index = 0; index < info.regionCount(); index++) {
             try {

@@ -17,10 +17,13 @@ record InfoRequest(DeviceHandle device, String operation, long request, long siz
     /** More is no answer: the largest chains of the kernel's drivers have some hundreds of bytes. */
     private static final long MOST = 1 << 20;
 
+    /** How often the kernel may ask for more room: what is told of a device does not grow for ever. */
+    private static final int MOST_TIMES = 8;
+
     /** The answer in memory of the arena, as long as the kernel says it is. */
     MemorySegment make(Arena arena, Consumer<MemorySegment> filling, Map<Errno, String> remedies) throws VfioException {
         long room = size;
-        while (true) {
+        for (int times = 0; times < MOST_TIMES; times++) {
             MemorySegment argument = arena.allocate(room, Long.BYTES);
             filling.accept(argument);
             argument.set(JAVA_INT, 0, (int) room);
@@ -34,6 +37,7 @@ record InfoRequest(DeviceHandle device, String operation, long request, long siz
             }
             room = wanted;
         }
+        throw CapabilityChain.malformed(operation, "it is longer each time it is asked for, " + room + " bytes now");
     }
 
     /** The capabilities of an answer. */

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.Executor;
 import java.util.function.IntConsumer;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -22,9 +23,12 @@ final class InterruptDelivery {
     private record Target(int vector, Executor executor, IntConsumer handler) {
     }
 
+    private final String name;
     private final EventFd control;
     private final Map<EventFd, Target> targets = new LinkedHashMap<>();
     private boolean stopped;
+    /** Why the thread has ended before it was stopped. */
+    private @Nullable VfioException failure;
 
     /**
      * Starts it.
@@ -33,6 +37,7 @@ final class InterruptDelivery {
      *            wakes the thread when there is something else to be waited for; closed by whoever stops this
      */
     InterruptDelivery(String name, EventFd control) {
+        this.name = name;
         this.control = control;
         // A platform thread: one that waits in the kernel would hold a carrier of the virtual ones.
         Thread.ofPlatform().name("vfio interrupts: " + name).daemon().start(this::run);
@@ -43,10 +48,26 @@ final class InterruptDelivery {
     }
 
     synchronized void add(int vector, EventFd eventFd, Executor executor, IntConsumer handler) throws VfioException {
+        if (failure != null) {
+            VfioException ended = new VfioException("deliver interrupts of " + name, failure.errno().orElse(null),
+                    "Waiting for them has failed before; disable() and enable() begin anew");
+            ended.initCause(failure);
+            throw ended;
+        }
         if (targets.putIfAbsent(eventFd, new Target(vector, executor, handler)) != null) {
             throw new IllegalStateException("Vector " + vector + " has a handler; disable() removes it");
         }
-        control.signal();
+        try {
+            control.signal();
+        } catch (VfioException e) {
+            targets.remove(eventFd);
+            throw e;
+        }
+    }
+
+    private synchronized void end(@Nullable VfioException why) {
+        failure = why;
+        stop();
     }
 
     /** Nobody is told from here on. What is waited for can be closed after that, which ends the thread. */
@@ -74,8 +95,8 @@ final class InterruptDelivery {
             } catch (IllegalStateException | VfioException | InterruptedException e) {
                 // Closing what is waited for is how it is stopped.
                 if (!isStopped()) {
-                    LOG.warn("Interrupts are no longer delivered: {}", e.getMessage(), e);
-                    stop();
+                    LOG.warn("Interrupts of {} are no longer delivered: {}", name, e.getMessage(), e);
+                    end(e instanceof VfioException refusal ? refusal : null);
                 }
             }
         }

@@ -14,6 +14,8 @@ final class MsixHole {
 
     private static final long PAGE_SIZE = 4096;
     private static final int ENTRY_SIZE = 16;
+    /** Up to the place of the table. */
+    private static final int CAPABILITY_SIZE = 8;
 
     private MsixHole() {
     }
@@ -21,7 +23,8 @@ final class MsixHole {
     /** Where the table is in this BAR; null if it is in another, or there is none. */
     static @Nullable RegionArea table(PciConfigSpace config, int bar) throws VfioException {
         Optional<PciCapability> msix = config.capability(PciCapability.MSIX);
-        if (msix.isEmpty()) {
+        // A list of capabilities may lead to the last bytes there are.
+        if (msix.isEmpty() || msix.get().offset() + CAPABILITY_SIZE > config.size()) {
             return null;
         }
         int control = config.get16(msix.get().offset() + 2) & 0xffff;

@@ -68,7 +68,11 @@ public final class PciConfigSpace implements RegisterAccess {
         if (!DeviceInfo.of(device).isPci()) {
             throw new VfioException("read the configuration space of " + device, null, "It is no PCI device");
         }
-        return new PciConfigSpace(DeviceRegion.of(device, DeviceRegion.CONFIG));
+        DeviceRegion region = DeviceRegion.of(device, DeviceRegion.CONFIG);
+        if (region.size() < HEADER_SIZE) {
+            throw CapabilityChain.malformed("VFIO_DEVICE_GET_REGION_INFO of " + region, region.size() + " bytes");
+        }
+        return new PciConfigSpace(region);
     }
 
     /**
@@ -244,7 +248,8 @@ public final class PciConfigSpace implements RegisterAccess {
             return "The function's memory decoding is off: config().setMemoryEnabled(true) switches it on";
         }
         Optional<PciCapability> pm = capability(PciCapability.POWER_MANAGEMENT);
-        return pm.isPresent() && (get8(pm.get().offset() + PM_CONTROL) & PM_STATE) == D3HOT
+        return pm.isPresent() && pm.get().offset() + PM_CONTROL < size()
+                && (get8(pm.get().offset() + PM_CONTROL) & PM_STATE) == D3HOT
                 ? "The function is in D3hot: write D0 to its power management capability"
                 : null;
     }

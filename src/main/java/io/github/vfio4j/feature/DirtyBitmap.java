@@ -49,8 +49,12 @@ public final class DirtyBitmap {
         return ((pages - 1) / Long.SIZE + 1) * Long.BYTES;
     }
 
+    static boolean isPageSize(long pageSize) {
+        return Long.bitCount(pageSize) == 1 && Long.compareUnsigned(pageSize, SMALLEST_PAGE) >= 0;
+    }
+
     private static int shift(long pageSize) {
-        if (Long.bitCount(pageSize) != 1 || Long.compareUnsigned(pageSize, SMALLEST_PAGE) < 0) {
+        if (!isPageSize(pageSize)) {
             throw new IllegalArgumentException("A bit stands for a page whose size is a power of two of at least "
                     + SMALLEST_PAGE + " bytes, not for " + Long.toUnsignedString(pageSize));
         }

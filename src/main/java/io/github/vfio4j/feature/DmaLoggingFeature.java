@@ -68,8 +68,24 @@ public final class DmaLoggingFeature {
             vfio_device_feature_dma_logging_control.num_ranges(control, ranges.size());
             vfio_device_feature_dma_logging_control.ranges(control, array.address());
             device.execute(request);
-            return new DmaLoggingSession(device, vfio_device_feature_dma_logging_control.page_size(control));
+            return session(vfio_device_feature_dma_logging_control.page_size(control));
         }
+    }
+
+    /** With the page size that the device has chosen. */
+    private DmaLoggingSession session(long pageSize) throws VfioException {
+        if (DirtyBitmap.isPageSize(pageSize)) {
+            return new DmaLoggingSession(device, pageSize);
+        }
+        VfioException malformed = new VfioException("SET DMA_LOGGING_START", null,
+                "The device has chosen pages of " + Long.toUnsignedString(pageSize)
+                        + " bytes, which is no power of two of at least 4096: that is a mistake of its driver");
+        try {
+            device.set(FeatureId.DMA_LOGGING_STOP);
+        } catch (VfioException e) {
+            malformed.addSuppressed(e);
+        }
+        throw malformed;
     }
 
     private static void check(List<IovaRange> ranges, long pageSize) {

@@ -112,6 +112,8 @@ public final class Environment {
      * assumed that it has DMA-bufs, and IOMMUFD_DRIVER if there is /dev/iommu, which the drivers of the usual IOMMUs ask for.
      *
      * @return an environment with every device that has an IOMMU group
+     * @throws java.io.UncheckedIOException
+     *             if sysfs can't be read or understood
      */
     public static Environment ofThisMachine() {
         return MachineSurvey.of(Path.of("/"), System.getProperty("os.version"));

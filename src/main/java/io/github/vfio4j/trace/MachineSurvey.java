@@ -13,7 +13,9 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HexFormat;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -48,6 +50,10 @@ final class MachineSurvey {
             return Environment.parse(new MachineSurvey(root, release).json());
         } catch (IOException e) {
             throw new UncheckedIOException("What devices this machine has cannot be told: " + e.getMessage(), e);
+        } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
+            // A number that is none, a file that ends early.
+            throw new UncheckedIOException("What devices this machine has cannot be told: sysfs is not as it should be: "
+                    + e.getMessage(), new IOException(e));
         }
     }
 
@@ -197,7 +203,8 @@ final class MachineSurvey {
         boolean hasCapabilities = (config.getShort(STATUS) & STATUS_CAPABILITIES) != 0;
         int at = hasCapabilities ? Byte.toUnsignedInt(config.get(FIRST_CAPABILITY)) : 0;
         // An unprivileged user sees the first 64 bytes only.
-        while (at != 0 && at + CAPABILITY_SIZE <= config.limit()) {
+        Set<Integer> seen = new HashSet<>();
+        while (at != 0 && at + CAPABILITY_SIZE <= config.limit() && seen.add(at)) {
             int control = Short.toUnsignedInt(config.getShort(at + 2));
             switch (config.get(at)) {
                 case CAPABILITY_MSI -> json.writeNumberField("msi", 1 << (control >> 1 & 7));
@@ -232,6 +239,10 @@ final class MachineSurvey {
     }
 
     private static String lastName(Path link) throws IOException {
-        return Files.readSymbolicLink(link).getFileName().toString();
+        Path name = Files.readSymbolicLink(link).getFileName();
+        if (name == null) {
+            throw new IOException(link + " leads to no name");
+        }
+        return name.toString();
     }
 }

@@ -19,8 +19,15 @@ public final class FreshJvm {
 
     /** What it printed to both streams. */
     public static String run(Class<?> main, String... options) throws IOException, InterruptedException {
-        String classPath = Stream.of(NativeBackend.class, main, Logger.class).map(FreshJvm::location).distinct()
-                .collect(Collectors.joining(File.pathSeparator));
+        return run(main, List.of(), options);
+    }
+
+    /** The same with the libraries that these classes are from. */
+    public static String run(Class<?> main, List<Class<?>> libraries, String... options)
+            throws IOException, InterruptedException {
+        String classPath = Stream
+                .concat(Stream.of(NativeBackend.class, main, Logger.class), libraries.stream())
+                .map(FreshJvm::location).distinct().collect(Collectors.joining(File.pathSeparator));
         List<String> command = new ArrayList<>(
                 List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp", classPath));
         command.addAll(List.of(options));

@@ -12,6 +12,7 @@ import io.github.vfio4j.feature.FeatureId;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
@@ -171,6 +172,7 @@ class FeaturesCommandTest {
     @Test
     void aPhysicalFunctionIsOpenedWithATokenToo(@TempDir Path directory) throws IOException {
         Path file = Files.writeString(directory.resolve("token"), VfToken.random().toText() + "\n");
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
         CommandRun.of("features", OWNER, "--emulated", "--file", file.toString()).assertDone();
         CommandRun.withoutKernel(VfToken.random().toText(), "features", OWNER, "--emulated", "--stdin").assertDone();
     }

@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
 import java.util.Locale;
 import java.util.Set;
@@ -58,7 +59,9 @@ class TokenCommandTest {
     }
 
     private String file(String text) throws IOException {
-        return Files.writeString(directory.resolve("token"), text).toString();
+        Path file = Files.writeString(directory.resolve("token"), text);
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString("rw-------"));
+        return file.toString();
     }
 
     private void enableVirtualFunction() throws VfioException {
@@ -170,6 +173,18 @@ class TokenCommandTest {
             fromFile.assertFailed(2, directory.resolve("token").toString(), "That is not a VF token").assertNoOutput();
             assertThat(fromFile.err()).doesNotContain("-4455-", "aabbccddee");
         }
+    }
+
+    @ParameterizedTest
+    @ValueSource(strings = {"rw-r--r--", "rw----r--", "rw-r-----"})
+    void aFileThatOthersCanReadIsUsedWithAWarning(String permissions) throws IOException {
+        Path file = Path.of(file(TOKEN));
+        Files.setPosixFilePermissions(file, PosixFilePermissions.fromString(permissions));
+        CommandRun run = run("", "token", "set", OWNER, "--file", file.toString());
+        assertThat(run.exitCode()).isZero();
+        assertThat(run.err()).startsWith("vfio4j: Other users of this machine can read the VF token in " + file)
+                .contains("chmod 600").doesNotContain("4455", "aabbccddeeff");
+        assertThat(run.err().lines()).hasSize(1);
     }
 
     @Test

@@ -10,7 +10,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.Vfio;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.Arena;
@@ -61,7 +60,7 @@ final class DeviceInfoCalls {
     }
 
     private static void run(IoctlBackend backend, PciAddress address) {
-        run(backend, Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow(), address.toString());
+        run(backend, Machine.group(backend, address), address.toString());
     }
 
     /** On the device of a group that has this name. */

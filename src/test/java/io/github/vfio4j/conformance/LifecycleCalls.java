@@ -10,7 +10,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_UNSET_CONTAINER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.Vfio;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.Arena;
@@ -133,7 +132,7 @@ final class LifecycleCalls {
     }
 
     private void group(PciAddress address) {
-        String path = "/dev/vfio/" + Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow();
+        String path = "/dev/vfio/" + Machine.group(backend, address);
         int container = backend.open("/dev/vfio/vfio", Fcntl.O_RDWR);
         int other = backend.open("/dev/vfio/vfio", Fcntl.O_RDWR);
         int none = backend.open("/dev/null", Fcntl.O_RDWR);

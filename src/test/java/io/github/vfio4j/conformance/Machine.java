@@ -1,6 +1,8 @@
 package io.github.vfio4j.conformance;
 
 import io.github.vfio4j.PciAddress;
+import io.github.vfio4j.Vfio;
+import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.time.Duration;
@@ -28,4 +30,13 @@ interface Machine {
 
     /** Lets so much time pass for the devices. */
     void pause(Duration time);
+
+    /** The IOMMU group of a function that has one. */
+    static int group(IoctlBackend backend, PciAddress function) {
+        try {
+            return Vfio.using(backend).pciDevice(function).iommuGroup().orElseThrow();
+        } catch (VfioException e) {
+            throw new AssertionError(e);
+        }
+    }
 }

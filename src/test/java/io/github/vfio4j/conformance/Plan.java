@@ -74,7 +74,7 @@ record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<Fe
         String driver;
         try (VfioContainer container = vfio.openContainer()) {
             answers = device.opening().open(container).probeAll();
-            driver = function.flatMap(PciDevice::driver).orElse(null);
+            driver = function.isPresent() ? function.get().driver().orElse(null) : null;
         }
         List<FeatureId> features = new ArrayList<>();
         List<Change> changes = new ArrayList<>();

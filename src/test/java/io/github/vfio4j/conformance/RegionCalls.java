@@ -9,7 +9,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
 
 import io.github.vfio4j.PciAddress;
-import io.github.vfio4j.Vfio;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.Mman;
@@ -61,7 +60,7 @@ final class RegionCalls {
     static void run(Machine machine, Consumer<Runnable> withoutData) {
         for (PciAddress address : new PciAddress[]{machine.physicalFunction(), machine.plainFunction()}) {
             IoctlBackend backend = machine.backend();
-            int group = Vfio.using(backend).pciDevice(address).iommuGroup().orElseThrow();
+            int group = Machine.group(backend, address);
             run(backend, withoutData, group, address.toString());
         }
     }

@@ -8,7 +8,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_SET_IOMMU;
 
-import io.github.vfio4j.Vfio;
 import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.backend.IoctlBackend;
 import java.lang.foreign.Arena;
@@ -45,7 +44,7 @@ final class Type1Calls {
 
     static void run(Machine machine) {
         IoctlBackend backend = machine.backend();
-        run(backend, "/dev/vfio/" + Vfio.using(backend).pciDevice(machine.plainFunction()).iommuGroup().orElseThrow());
+        run(backend, "/dev/vfio/" + Machine.group(backend, machine.plainFunction()));
     }
 
     /** With the group of this path in the container. */

@@ -222,6 +222,29 @@ class InterruptsTest {
         assertThatExceptionOfType(VfioException.class).isThrownBy(errors::unmask).matches(e -> e.is(Errno.ENOTTY));
     }
 
+    /** The thread that waits for the handlers' interrupts can fail as well, and nobody would be called any more. */
+    @Test
+    void handlersThatAreNotCalledAnyMoreAreSaidToBe() throws Exception {
+        open(KernelProfile.LINUX_7_2);
+        DeviceInterrupts msix = device.interrupts(PciIrq.MSIX);
+        msix.enable(8);
+        faults.inject(Fault.on(SystemCall.POLL).fails(Errno.ENOMEM));
+        assertThatExceptionOfType(VfioException.class).isThrownBy(() -> {
+            for (int vector = 0; vector < 8; vector++) {
+                msix.onInterrupt(vector, Runnable::run, called -> {
+                    // Never.
+                });
+                Thread.sleep(vector == 0 ? LONG.dividedBy(100) : Duration.ZERO);
+            }
+        }).matches(e -> e.is(Errno.ENOMEM)).withMessageContaining("disable() and enable() begin anew");
+        msix.disable();
+        msix.enable(1);
+        BlockingQueue<Integer> delivered = new LinkedBlockingQueue<>();
+        msix.onInterrupt(0, Runnable::run, delivered::add);
+        hardware.interrupt(0);
+        assertThat(take(delivered)).isZero();
+    }
+
     @Test
     void whatFailsLeavesNothingBehind() throws Exception {
         open(KernelProfile.LINUX_6_12);

@@ -16,10 +16,10 @@ import java.util.Map;
  * An NVMe controller with one namespace in memory, for tests of drivers: registers, queues and commands as far as a driver that
  * reads and writes blocks uses them. What it does not know it refuses as a controller does.
  */
-final class NvmeModel implements DeviceModel, RegionModel {
+public final class NvmeModel implements DeviceModel, RegionModel {
 
     /** Registers and doorbells. */
-    static final int BAR_SIZE = 16384;
+    public static final int BAR_SIZE = 16384;
 
     private static final int PAGE = 4096;
     private static final int BLOCK = 512;
@@ -88,7 +88,7 @@ final class NvmeModel implements DeviceModel, RegionModel {
     private long adminCompletions;
 
     /** A controller with a disk of so many blocks of 512 bytes. */
-    NvmeModel(String serialNumber, int blocks) {
+    public NvmeModel(String serialNumber, int blocks) {
         this.serialNumber = serialNumber;
         disk = Arena.ofAuto().allocate((long) blocks * BLOCK, PAGE);
     }

@@ -93,7 +93,7 @@ public final class PfOwner implements AutoCloseable {
      *            from 0 on
      * @return its address
      */
-    public PciAddress virtualFunction(int index) {
+    public PciAddress virtualFunction(int index) throws VfioException {
         return function.virtualFunction(index).orElseThrow();
     }
 
