@@ -137,6 +137,22 @@ public final class ConformanceRunner implements Callable<Integer> {
     }
 
     /**
+     * Runs the kit.
+     *
+     * @param out
+     *            for the report
+     * @param err
+     *            for what goes wrong
+     * @param arguments
+     *            the command line
+     * @return the exit code
+     */
+    public static int run(PrintWriter out, PrintWriter err, String... arguments) {
+        return commandLine(NativeBackend::create, Environment::ofThisMachine).setOut(out).setErr(err)
+                .execute(arguments);
+    }
+
+    /**
      * The command line.
      *
      * @param realKernel
