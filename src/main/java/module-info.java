@@ -1,7 +1,7 @@
 /** VFIO for the JVM without JNI. */
 module io.github.vfio4j {
     requires org.slf4j;
-    requires static transitive org.jspecify;
+    requires static org.jspecify;
     requires static info.picocli;
     requires static com.fasterxml.jackson.core;
 

@@ -18,8 +18,7 @@
  * <li>for the properties, {@code net.jqwik:jqwik} (1.9.3), {@code org.assertj:assertj-core},
  * {@code com.fasterxml.jackson.core:jackson-core}, and native access ({@code --enable-native-access=ALL-UNNAMED});
  * <li>for the runner also {@code org.junit.platform:junit-platform-launcher},
- * {@code org.junit.platform:junit-platform-reporting} and {@code info.picocli:picocli};
- * <li>in a module, {@code org.jspecify:jspecify} to compile.
+ * {@code org.junit.platform:junit-platform-reporting} and {@code info.picocli:picocli}.
  * </ul>
  */
 package io.github.vfio4j.conformance;

@@ -198,8 +198,7 @@ class ConformanceJarTest {
 
     @Test
     void aModuleCanUseIt() throws Exception {
-        // The module of vfio4j asks for the annotations when something is compiled against it.
-        String path = path(and(JQWIK, NullMarked.class));
+        String path = path(JQWIK);
         compile(List.of("-p", path), """
                 module consumer {
                     requires io.github.vfio4j;

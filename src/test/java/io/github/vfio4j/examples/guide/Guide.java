@@ -16,7 +16,7 @@ import java.util.stream.Stream;
  * @param text
  *            its Markdown
  */
-record Guide(Path file, String text) {
+public record Guide(Path file, String text) {
 
     private static final Path DIRECTORY = Path.of("docs");
     private static final Path SOURCES = Path.of("src", "test", "java", "io", "github", "vfio4j", "examples", "guide");
@@ -34,10 +34,10 @@ record Guide(Path file, String text) {
      * @param text
      *            the lines between
      */
-    record Block(String language, String name, String text) {
+    public record Block(String language, String name, String text) {
     }
 
-    static Guide of(Path file) {
+    public static Guide of(Path file) {
         try {
             return new Guide(file, Files.readString(file));
         } catch (IOException e) {
@@ -67,10 +67,10 @@ record Guide(Path file, String text) {
      * @param output
      *            what is shown of its output
      */
-    record Command(List<String> words, String output) {
+    public record Command(List<String> words, String output) {
 
         /** Whether this is what it printed, where a line with an ellipsis stands for any number of lines. */
-        Pattern pattern() {
+        public Pattern pattern() {
             return Guide.pattern(output);
         }
 
@@ -81,7 +81,7 @@ record Guide(Path file, String text) {
     }
 
     /** The commands in blocks marked console, each on a line that begins with a dollar sign. */
-    List<Command> commands() {
+    public List<Command> commands() {
         return blocks().stream().filter(block -> block.language().equals("console"))
                 .flatMap(block -> Stream.of(block.text().split("(?m)^\\$ "))).filter(command -> !command.isEmpty())
                 .map(command -> command.split("\n", 2))
@@ -105,8 +105,8 @@ record Guide(Path file, String text) {
                     .compile("^ *// @start region=\"" + region + "\"\n(.*?)^ *// @end$",
                             Pattern.MULTILINE | Pattern.DOTALL)
                     .matcher(source).results().map(part -> part.group(1)).findFirst()
-                    .orElseThrow(() -> new IOException(file + " has no region " + region)).stripTrailing()
-                    .stripIndent() + "\n";
+                    .orElseThrow(() -> new IOException(file + " has no region " + region)).stripTrailing().stripIndent()
+                    + "\n";
         }
         return source.replaceAll("(?m)^ *// @(start|end).*\n", "");
     }

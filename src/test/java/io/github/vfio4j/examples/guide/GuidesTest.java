@@ -154,7 +154,8 @@ class GuidesTest {
         switch (command.getFirst()) {
             case "scripts/vfio4j" -> Main.run(out, out, arguments);
             case "scripts/conformance" -> ConformanceRunner.run(out, out,
-                    Stream.concat(Stream.of(arguments), Stream.of("--report", directory.resolve("target/conformance").toString()))
+                    Stream.concat(Stream.of(arguments),
+                            Stream.of("--report", directory.resolve("target/conformance").toString()))
                             .toArray(String[]::new));
             default -> throw new AssertionError("Nobody runs " + command + ": mark the block sh");
         }

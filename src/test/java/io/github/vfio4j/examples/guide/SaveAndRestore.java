@@ -24,7 +24,8 @@ public final class SaveAndRestore {
 
     public static void run(VfioDevice from, VfioDevice to, Path file, PrintStream out) throws IOException {
         // @start region="save"
-        MigrationDriver source = MigrationDriver.of(from).orElseThrow(() -> new IOException(from + " does not migrate"));
+        MigrationDriver source = MigrationDriver.of(from)
+                .orElseThrow(() -> new IOException(from + " does not migrate"));
         try (FileChannel channel = FileChannel.open(file, CREATE_NEW, WRITE)) {
             MigrationOptions options = MigrationOptions.DEFAULT.withPrecopy(10, 64 << 10);
             SaveSummary saved = source.save(channel, options, MigrationListener.NONE);

@@ -1,0 +1,4 @@
+/** An application that uses vfio4j. */
+module consumer {
+    requires io.github.vfio4j;
+}
