@@ -98,7 +98,7 @@ class ConsumerTest {
     void runsAsTheGuideShows(Command command) throws IOException, InterruptedException {
         List<String> words = new ArrayList<>(command.words());
         words.set(0, Path.of(System.getProperty("java.home"), "bin", "java").toString());
-        words.addAll(1, List.of("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dstdout.encoding=UTF-8"));
+        words.add(1, "-Dstdout.encoding=UTF-8");
         if (Runtime.version().feature() < STRICT) {
             words.remove(DENY);
         }
