@@ -14,13 +14,7 @@ import org.slf4j.LoggerFactory;
  * Where a program begins: VFIO on the real kernel or, asked for by name, on another backend. Holds no descriptor; safe
  * for use by many threads.
  *
- * <pre>{@code
- * Vfio vfio = Vfio.open();
- * try (VfioContainer container = vfio.openContainer();
- *         VfioDevice device = container.openDevice(PciAddress.parse("0000:01:00.0"))) {
- *     device.probeAll().forEach(System.out::println);
- * }
- * }</pre>
+ * {@snippet file="io/github/vfio4j/examples/guide/Snippets.java" region="vfio"}
  */
 public final class Vfio {
 

@@ -74,9 +74,9 @@ class PublicApiTest {
 
     /** Each class with its members, as javap prints them, in an order that says nothing. */
     private static String describe(List<Class<?>> types) throws IOException {
-        List<String> command = new ArrayList<>(List.of(Path.of(System.getProperty("java.home"), "bin", "javap").toString(),
-                "-J-Dfile.encoding=UTF-8", "-J-XX:TieredStopAtLevel=1", "-protected", "-constants", "-cp",
-                classes().toString()));
+        List<String> command = new ArrayList<>(
+                List.of(Path.of(System.getProperty("java.home"), "bin", "javap").toString(), "-J-Dfile.encoding=UTF-8",
+                        "-J-XX:TieredStopAtLevel=1", "-protected", "-constants", "-cp", classes().toString()));
         types.forEach(type -> command.add(type.getName()));
         Process javap = new ProcessBuilder(command).redirectErrorStream(true).start();
         List<String> lines = new String(javap.getInputStream().readAllBytes(), StandardCharsets.UTF_8).lines()
@@ -93,8 +93,8 @@ class PublicApiTest {
         }
         assertThat(declarations).as("classes that javap describes").hasSameSizeAs(types);
         return declarations.entrySet().stream()
-                .map(type -> type.getKey() + "\n"
-                        + type.getValue().stream().sorted().map(member -> "  " + member + "\n").collect(Collectors.joining()))
+                .map(type -> type.getKey() + "\n" + type.getValue().stream().sorted()
+                        .map(member -> "  " + member + "\n").collect(Collectors.joining()))
                 .collect(Collectors.joining());
     }
 

@@ -93,12 +93,19 @@ final class FeaturesCommand implements Callable<Integer> {
         out.println();
         out.printf("%5s  %-28s %-10s %s%n", "INDEX", "FEATURE", "SUPPORTED", "OPERATIONS");
         for (FeatureSupport support : features) {
-            out.printf("%5d  %-28s %-10s %s%n", support.feature().index(), support.feature().name(),
-                    support instanceof FeatureSupport.Supported
-                            ? "yes"
-                            : support instanceof FeatureSupport.Unsupported ? "no" : "unknown",
+            out.printf("%5d  %-28s %s %s%n", support.feature().index(), support.feature().name(), supported(support),
                     errno(support).map(Errno::toString).orElseGet(() -> operations(support)));
         }
+    }
+
+    /** A column, green on a terminal where the feature is there. */
+    private String supported(FeatureSupport support) {
+        return switch (support) {
+            case FeatureSupport.Supported supported ->
+                spec.commandLine().getColorScheme().ansi().string("@|green %-10s|@".formatted("yes"));
+            case FeatureSupport.Unsupported unsupported -> "no        ";
+            case FeatureSupport.Failed failed -> "unknown   ";
+        };
     }
 
     private static String operations(FeatureSupport support) {

@@ -36,8 +36,8 @@ import picocli.CommandLine.UnmatchedArgumentException;
         "4:no permission: for a file, or by the VF token"})
 public final class Main {
 
-    private static final List<String> COMMANDS = List.of("demo", "doctor", "explain", "features", "record", "replay",
-            "token");
+    private static final List<String> COMMANDS = List.of("completion", "demo", "doctor", "explain", "features",
+            "record", "replay", "token");
 
     private static final int REFUSED = 1;
     private static final int USAGE = 2;
@@ -99,6 +99,7 @@ public final class Main {
 
     private static Object command(String name) {
         return switch (name) {
+            case "completion" -> new CompletionCommand();
             case "demo" -> new DemoCommand();
             case "doctor" -> new DoctorCommand();
             case "explain" -> new ExplainCommand();

@@ -56,11 +56,14 @@ final class ReplayCommand implements Callable<Integer> {
         PrintWriter out = spec.commandLine().getOut();
         int calls = 0;
         int divergences = 0;
-        for (Map.Entry<Path, Transcript> transcript : transcripts.entrySet()) {
-            Replay replay = kernel == null ? emulated(transcript.getValue()) : kernel.replay(transcript.getValue());
-            replay.divergences().forEach(divergence -> out.println(transcript.getKey() + ": " + divergence));
-            calls += replay.calls();
-            divergences += replay.divergences().size();
+        try (Progress progress = Progress.of(spec.commandLine().getErr(), "transcripts", transcripts.size())) {
+            for (Map.Entry<Path, Transcript> transcript : transcripts.entrySet()) {
+                Replay replay = kernel == null ? emulated(transcript.getValue()) : kernel.replay(transcript.getValue());
+                replay.divergences().forEach(divergence -> out.println(transcript.getKey() + ": " + divergence));
+                calls += replay.calls();
+                divergences += replay.divergences().size();
+                progress.advance();
+            }
         }
         out.println(calls + " calls, " + divergences + " divergences");
         out.flush();

@@ -35,11 +35,7 @@ import org.jspecify.annotations.Nullable;
  * through {@linkplain #newProcess processes}, each with descriptors of its own. Any number of kernels can exist side by
  * side. Safe for use by many threads.
  *
- * <pre>{@code
- * EmulatedKernel kernel = EmulatedKernel.builder(KernelProfile.LINUX_7_2)
- *         .pciFunction("0000:01:00.0", function -> function.sriov(2).memoryBar(0, 16384)).build();
- * Vfio vfio = Vfio.using(kernel.newProcess());
- * }</pre>
+ * {@snippet file="io/github/vfio4j/examples/guide/Snippets.java" region="kernel"}
  *
  * <p>
  * What is not modelled is said by {@link NotModelledException}, never answered with a guess.

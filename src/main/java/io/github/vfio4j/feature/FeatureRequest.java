@@ -22,10 +22,7 @@ import org.jspecify.annotations.Nullable;
  * sending it allocates nothing. It lives as long as the arena it was allocated in. Not safe for use by several threads
  * at once: they would write the same bytes.
  *
- * <pre>{@code
- * FeatureRequest probe = FeatureRequest.of(FeatureId.PCI_VF_TOKEN).probe().set().allocate(arena);
- * FeatureRequest size = FeatureRequest.of(FeatureId.MIG_DATA_SIZE).get().allocate(arena);
- * }</pre>
+ * {@snippet file="io/github/vfio4j/examples/guide/Snippets.java" region="request"}
  */
 public final class FeatureRequest {
 

@@ -26,13 +26,7 @@ import org.jspecify.annotations.Nullable;
  * Migrates a device: saves its state to a channel at the source, restores it from one at the destination (semantics §B.2,
  * §C).
  *
- * <pre>{@code
- * MigrationDriver source = MigrationDriver.of(device).orElseThrow();
- * SaveSummary saved = source.save(channel, MigrationOptions.DEFAULT.withPrecopy(10, 64 << 10), MigrationListener.NONE);
- * // at the destination
- * destination.restore(channel);
- * destination.start(); // or, if that has failed: source.start()
- * }</pre>
+ * {@snippet file="io/github/vfio4j/examples/guide/Snippets.java" region="migration"}
  *
  * <p>
  * Both leave the device in STOP: which of the two is to run is for the caller to decide, who knows whether both have

@@ -15,16 +15,14 @@ class MainTest {
 
     @Test
     void withoutACommandThereIsAListOfThem() {
-        CommandRun.of()
-                .assertFailed(2, "demo, doctor, explain, features, record, replay, token", "'vfio4j --help' explains")
-                .assertNoOutput();
+        CommandRun.of().assertFailed(2, "completion, demo, doctor, explain, features, record, replay, token",
+                "'vfio4j --help' explains").assertNoOutput();
     }
 
     @Test
     void anUnknownCommandIsAnsweredWithTheList() {
-        CommandRun.of("feature")
-                .assertFailed(2, "no such command", "demo, doctor, explain, features, record, replay, token")
-                .assertNoOutput();
+        CommandRun.of("feature").assertFailed(2, "no such command",
+                "completion, demo, doctor, explain, features, record, replay, token").assertNoOutput();
     }
 
     @Test

@@ -38,8 +38,8 @@ public final class Site {
         pages.put(Path.of("README.md"), "overview.html");
         pages.put(Path.of("CHANGELOG.md"), "changelog.html");
         try (Stream<Path> guides = Files.list(INDEX.getParent())) {
-            guides.filter(guide -> guide.toString().endsWith(".md")).sorted().forEach(guide -> pages.putIfAbsent(guide,
-                    guide.getFileName().toString().replaceFirst("\\.md$", ".html")));
+            guides.filter(guide -> guide.toString().endsWith(".md")).sorted().forEach(
+                    guide -> pages.putIfAbsent(guide, guide.getFileName().toString().replaceFirst("\\.md$", ".html")));
         }
     }
 
@@ -93,7 +93,8 @@ public final class Site {
                 %s</main>
                 </body>
                 </html>
-                """.formatted(title, body);
+                """
+                .formatted(title, body);
     }
 
     private static String title(Node document) {
