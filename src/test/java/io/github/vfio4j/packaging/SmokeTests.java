@@ -1,6 +1,7 @@
 package io.github.vfio4j.packaging;
 
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import org.junit.platform.engine.discovery.DiscoverySelectors;
 import org.junit.platform.launcher.EngineFilter;
 import org.junit.platform.launcher.core.LauncherDiscoveryRequestBuilder;
@@ -20,7 +21,7 @@ public final class SmokeTests {
                 .execute(LauncherDiscoveryRequestBuilder.request()
                         .selectors(DiscoverySelectors.selectClass("io.github.vfio4j.VfioSmokeTest"))
                         .filters(EngineFilter.includeEngines("junit-jupiter")).build(), listener);
-        listener.getSummary().printFailuresTo(new PrintWriter(System.out, true));
+        listener.getSummary().printFailuresTo(new PrintWriter(System.out, true, StandardCharsets.UTF_8));
         long passed = listener.getSummary().getTestsSucceededCount();
         System.out.println(passed + " passed, " + listener.getSummary().getTotalFailureCount() + " failed");
         System.exit(passed > 0 && listener.getSummary().getTotalFailureCount() == 0 ? 0 : 1);
