@@ -75,8 +75,8 @@ final class ColdStart {
             int status = new ProcessBuilder(command).redirectOutput(Redirect.DISCARD)
                     .redirectError(Redirect.to(messages.toFile())).start().waitFor();
             if (status != 0) {
-                throw new IOException(String.join(" ", command) + " ended with " + status + ": "
-                        + Files.readString(messages));
+                throw new IOException(
+                        String.join(" ", command) + " ended with " + status + ": " + Files.readString(messages));
             }
         } finally {
             Files.delete(messages);

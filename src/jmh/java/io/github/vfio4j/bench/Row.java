@@ -69,9 +69,11 @@ record Row(String key, String title, String over, String under, boolean atMost, 
     record Bytes(String key, String measurement, double bound) {
 
         static final List<Bytes> ALL = List.of(new Bytes("reused", REUSED, 0.5),
-                new Bytes("ffm", "IoctlBenchmark.ffm", Double.NaN), new Bytes("jna-direct", "IoctlBenchmark.jnaDirect", Double.NaN),
+                new Bytes("ffm", "IoctlBenchmark.ffm", Double.NaN),
+                new Bytes("jna-direct", "IoctlBenchmark.jnaDirect", Double.NaN),
                 new Bytes("jna-interface", "IoctlBenchmark.jnaInterface", Double.NaN),
-                new Bytes("jnr", "IoctlBenchmark.jnr", Double.NaN), new Bytes("one-shot", "IoctlBenchmark.oneShot", 0.5),
+                new Bytes("jnr", "IoctlBenchmark.jnr", Double.NaN),
+                new Bytes("one-shot", "IoctlBenchmark.oneShot", 0.5),
                 new Bytes("probe-all", "IoctlBenchmark.probeAll", 2000),
                 new Bytes("emulated-probe", "EmulationBenchmark.probe", 0.5),
                 new Bytes("emulated-get", "EmulationBenchmark.get", 0.5),

@@ -52,8 +52,7 @@ public class StreamBenchmark {
         IoctlBackend backend = NativeBackend.create();
         from = backend.open("/dev/zero", Fcntl.O_RDWR | Fcntl.O_CLOEXEC);
         to = backend.open("/dev/null", Fcntl.O_RDWR | Fcntl.O_CLOEXEC);
-        VfioDevice device = Vfio.using(backend)
-                .adoptDevice(backend.open("/dev/null", Fcntl.O_RDWR | Fcntl.O_CLOEXEC));
+        VfioDevice device = Vfio.using(backend).adoptDevice(backend.open("/dev/null", Fcntl.O_RDWR | Fcntl.O_CLOEXEC));
         source = DataChannels.saving(device.own(from, "source"));
         sink = DataChannels.resuming(device.own(to, "sink"));
     }

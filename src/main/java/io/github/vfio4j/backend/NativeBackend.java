@@ -137,8 +137,8 @@ public final class NativeBackend implements IoctlBackend {
     public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            MemorySegment mapping = (MemorySegment) Libc.Mmap.HANDLE.invokeExact(state, MemorySegment.NULL, length, protection,
-                    flags, fd, offset);
+            MemorySegment mapping = (MemorySegment) Libc.Mmap.HANDLE.invokeExact(state, MemorySegment.NULL, length,
+                    protection, flags, fd, offset);
             return mapping.address() == -1
                     ? MemorySegment.ofAddress(-Libc.errno(state))
                     : mapping.reinterpret(length, arena, NativeBackend::munmap);
@@ -194,7 +194,8 @@ public final class NativeBackend implements IoctlBackend {
     public long readlink(String path, MemorySegment buffer) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Readlink.HANDLE.invokeExact(state, arena.allocateFrom(path), buffer, buffer.byteSize());
+            long result = (long) Libc.Readlink.HANDLE.invokeExact(state, arena.allocateFrom(path), buffer,
+                    buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);

@@ -91,10 +91,11 @@ class SecretsTest {
         String printed = FreshJvm.run(TokenScenarios.class,
                 List.of(CommandLine.class, JsonFactory.class, LoggerFactory.getILoggerFactory().getClass()),
                 "-Dorg.slf4j.simpleLogger.defaultLogLevel=trace");
-        assertThat(printed).as("everything was done, and the logger says all").contains("VFIO_DEVICE_FEATURE",
-                "DEBUG", "INFO", "VfToken[redacted]", "\tat ", "0xdecafbad".substring(2), "exit code 0", "exit code 1",
-                "exit code 2", "exit code 3", "vf_token").hasSizeGreaterThan(50_000)
-                .doesNotContain("NoClassDefFoundError");
+        assertThat(printed).as("everything was done, and the logger says all")
+                .contains("VFIO_DEVICE_FEATURE", "DEBUG", "INFO", "VfToken[redacted]", "\tat ",
+                        "0xdecafbad".substring(2), "exit code 0", "exit code 1", "exit code 2", "exit code 3",
+                        "vf_token")
+                .hasSizeGreaterThan(50_000).doesNotContain("NoClassDefFoundError");
         String letters = letters(printed);
         for (String token : TokenScenarios.TOKENS) {
             assertThat(letters(token + Base64.getEncoder().encodeToString(VfToken.parse(token).toBytes())))
@@ -102,7 +103,8 @@ class SecretsTest {
             for (String trace : traces(token)) {
                 assertThat(letters.indexOf(trace)).as(() -> {
                     int at = letters.indexOf(trace);
-                    return "where " + trace + " is: " + letters.substring(Math.max(0, at - 200), Math.min(letters.length(), at + 100));
+                    return "where " + trace + " is: "
+                            + letters.substring(Math.max(0, at - 200), Math.min(letters.length(), at + 100));
                 }).isNegative();
             }
         }
@@ -199,12 +201,14 @@ class SecretsTest {
 
         /** The sooner, the less has been written over what was given back. */
         private void look(List<Long> inUseAgain) {
-            places.stream().filter(place -> !inUseAgain.contains(place.address())).filter(place -> holds(memory(place.address(), place.length()), token)).forEach(left::add);
+            places.stream().filter(place -> !inUseAgain.contains(place.address()))
+                    .filter(place -> holds(memory(place.address(), place.length()), token)).forEach(left::add);
         }
 
         void assertWiped(int atLeast) {
             look(List.of());
-            assertThat(places).as("places in which the token was seen during a call").hasSizeGreaterThanOrEqualTo(atLeast);
+            assertThat(places).as("places in which the token was seen during a call")
+                    .hasSizeGreaterThanOrEqualTo(atLeast);
             assertThat(left).as("places in which it was left").isEmpty();
         }
     }
