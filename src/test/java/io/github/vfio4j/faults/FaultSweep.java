@@ -355,7 +355,7 @@ public final class FaultSweep {
      */
     public void end(int leastOperations, int leastPoints, int leastCombinations) {
         String summary = title + ": " + names.size() + " operations, " + points + " injection points, " + combinations
-                + " combinations with errno, " + leaks + " leaks, " + (undocumented.size()) + " undocumented outcomes";
+                + " combinations with errno, " + leaks + " leaks, " + undocumented.size() + " undocumented outcomes";
         System.out.println(summary + " " + outcomes);
         assertThat(undocumented).as(summary).isEmpty();
         assertThat(unused).as("places that need not be tolerated any more").isEmpty();
