@@ -383,7 +383,8 @@ class ApiFaultsTest {
         EmulatedProcess process = scene.process().kernel().newProcess();
         try (VfioContainer container = Vfio.using(process).openContainer()) {
             container.openDevice(VIRTUAL, right).close();
-            for (@Nullable VfToken wrong : new @Nullable VfToken[]{null, OTHER}) {
+            for (@Nullable
+            VfToken wrong : new @Nullable VfToken[]{null, OTHER}) {
                 if (right.equals(wrong)) {
                     continue;
                 }
