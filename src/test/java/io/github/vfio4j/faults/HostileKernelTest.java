@@ -122,7 +122,7 @@ class HostileKernelTest {
                     }
                 }
             });
-            attempt(() -> device.probeAll().forEach(Object::toString));
+            attempt(() -> assertThat(device.probeAll()).hasSize(13));
             PciDevice function = Vfio.using(kernel).pciDevice(PCI);
             attempt(function::iommuGroup);
             attempt(function::sriovNumVfs);
