@@ -181,7 +181,7 @@ final class Diagnosis {
      * @param kernelTakesTokens
      *            asked after {@code EINVAL} with a token
      */
-    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, Question kernelTakesTokens) 
+    static Map<Errno, String> bind(PciDevice function, boolean tokenGiven, Question kernelTakesTokens)
             throws VfioException {
         OptionalInt number = function.iommuGroup();
         String group = number.isPresent() ? Integer.toString(number.getAsInt()) : "N";

@@ -73,8 +73,8 @@ final class Sysfs {
     }
 
     private static VfioException malformed(String operation, String text, String expected) {
-        return new VfioException(operation, null, "The kernel's answer is malformed: '"
-                + text.replaceAll("[^ -~]", "?") + "' is not " + expected);
+        return new VfioException(operation, null,
+                "The kernel's answer is malformed: '" + text.replaceAll("[^ -~]", "?") + "' is not " + expected);
     }
 
     /**

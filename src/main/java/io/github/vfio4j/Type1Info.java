@@ -53,8 +53,8 @@ record Type1Info(DmaTerms terms, long dirtyPageSizes) {
                 return of(answer);
             }
         }
-        throw new VfioException(OPERATION, null, "The kernel's answer is malformed: it is longer each time it is asked for, "
-                + room + " bytes now");
+        throw new VfioException(OPERATION, null,
+                "The kernel's answer is malformed: it is longer each time it is asked for, " + room + " bytes now");
     }
 
     /** Reads an answer. */

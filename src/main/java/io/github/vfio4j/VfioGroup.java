@@ -136,8 +136,7 @@ public final class VfioGroup implements AutoCloseable {
         return open(uuid.toString(), null, Diagnosis::mediatedDeviceOpen);
     }
 
-    private VfioDevice open(String name, @Nullable VfToken token, Verdict.Remedies remedies)
-            throws VfioException {
+    private VfioDevice open(String name, @Nullable VfToken token, Verdict.Remedies remedies) throws VfioException {
         synchronized (container) {
             if (closing) {
                 throw new IllegalStateException(this + " is closed; open it again to use it");

@@ -250,8 +250,8 @@ public final class PciConfigSpace implements RegisterAccess {
         Optional<PciCapability> pm = capability(PciCapability.POWER_MANAGEMENT);
         return pm.isPresent() && pm.get().offset() + PM_CONTROL < size()
                 && (get8(pm.get().offset() + PM_CONTROL) & PM_STATE) == D3HOT
-                ? "The function is in D3hot: write D0 to its power management capability"
-                : null;
+                        ? "The function is in D3hot: write D0 to its power management capability"
+                        : null;
     }
 
     /**

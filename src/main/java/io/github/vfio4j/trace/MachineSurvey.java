@@ -52,8 +52,9 @@ final class MachineSurvey {
             throw new UncheckedIOException("What devices this machine has cannot be told: " + e.getMessage(), e);
         } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
             // A number that is none, a file that ends early.
-            throw new UncheckedIOException("What devices this machine has cannot be told: sysfs is not as it should be: "
-                    + e.getMessage(), new IOException(e));
+            throw new UncheckedIOException(
+                    "What devices this machine has cannot be told: sysfs is not as it should be: " + e.getMessage(),
+                    new IOException(e));
         }
     }
 

@@ -25,8 +25,7 @@ public final class FreshJvm {
     /** The same with the libraries that these classes are from. */
     public static String run(Class<?> main, List<Class<?>> libraries, String... options)
             throws IOException, InterruptedException {
-        String classPath = Stream
-                .concat(Stream.of(NativeBackend.class, main, Logger.class), libraries.stream())
+        String classPath = Stream.concat(Stream.of(NativeBackend.class, main, Logger.class), libraries.stream())
                 .map(FreshJvm::location).distinct().collect(Collectors.joining(File.pathSeparator));
         List<String> command = new ArrayList<>(
                 List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString(), "-cp", classPath));

@@ -190,7 +190,8 @@ public final class TokenScenarios {
             show(recording);
         }
         show(text);
-        Transcript transcript = Transcript.read(new ByteArrayInputStream(text.toString().getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = Transcript
+                .read(new ByteArrayInputStream(text.toString().getBytes(StandardCharsets.UTF_8)));
         transcript.describe().forEach(TokenScenarios::show);
         show(transcript);
         show(Replayer.replayEmulated(transcript));
@@ -237,8 +238,7 @@ public final class TokenScenarios {
 
     private static void run(IoctlBackend kernel, String stdin, String line) {
         PrintWriter out = new PrintWriter(System.out, true, StandardCharsets.UTF_8);
-        int exitCode = Main
-                .commandLine(() -> kernel, new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)))
+        int exitCode = Main.commandLine(() -> kernel, new ByteArrayInputStream(stdin.getBytes(StandardCharsets.UTF_8)))
                 .setOut(out).setErr(out).execute(line.split(" ", -1));
         show("exit code " + exitCode);
     }

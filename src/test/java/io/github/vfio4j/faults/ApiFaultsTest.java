@@ -77,7 +77,7 @@ class ApiFaultsTest {
     private static final PciAddress DISK = PciAddress.parse("0000:06:00.0");
     private static final UUID MTTY = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
     private static final String CDX = "cdx-00:00";
-    
+
     private static final VfToken TOKEN = VfToken.of(UUID.fromString("6ba7b810-9dad-41d1-80b4-00c04fd430c8"));
     private static final VfToken OTHER = VfToken.of(UUID.fromString("2c5ea4c0-4067-41e9-8bad-9b1deb4d3b7d"));
     private static final int PAGE = 4096;
@@ -179,8 +179,10 @@ class ApiFaultsTest {
                 .tolerate(": CLOSE /sys/", "an attribute was read or written before")
                 .tolerate(": MMAP anonymous", "Iommu.allocate takes huge pages only if there are any")
                 .tolerate(": READLINK ", "there is no such link, which is an answer", Errno.ENOENT)
-                .tolerate("(openIommu|iommuChoice).*: OPEN /dev/iommu", "Vfio.openIommu takes a container where there is no iommufd")
-                .tolerate("(openIommu|iommuChoice).*: CLOSE /dev/iommu", "Vfio.iommuChoice has seen that it can be opened")
+                .tolerate("(openIommu|iommuChoice).*: OPEN /dev/iommu",
+                        "Vfio.openIommu takes a container where there is no iommufd")
+                .tolerate("(openIommu|iommuChoice).*: CLOSE /dev/iommu",
+                        "Vfio.iommuChoice has seen that it can be opened")
                 .tolerate("VFIO_DEVICE_FEATURE 0x[4-7]", "to a probe these say that there is no such feature",
                         Errno.ENOTTY, Errno.EINVAL)
                 .tolerate(": POLL", "EventFd.awaitAny waits on", Errno.EINTR)
@@ -266,8 +268,8 @@ class ApiFaultsTest {
     private void sysfs() {
         sweep.run(sweep.operation("PciDevice.exists", scene -> scene.vfio().pciDevice(OWNER), PciDevice::exists));
         sweep.run(sweep.operation("PciDevice.driver", scene -> scene.vfio().pciDevice(OWNER), PciDevice::driver));
-        sweep.run(sweep.operation("PciDevice.iommuGroup", scene -> scene.vfio().pciDevice(OWNER),
-                PciDevice::iommuGroup));
+        sweep.run(
+                sweep.operation("PciDevice.iommuGroup", scene -> scene.vfio().pciDevice(OWNER), PciDevice::iommuGroup));
         sweep.run(sweep.operation("PciDevice.physicalFunction", scene -> {
             scene.vfio().pciDevice(OWNER).setSriovNumVfs(1);
             return scene.vfio().pciDevice(VIRTUAL);
@@ -299,8 +301,8 @@ class ApiFaultsTest {
                 iommu.openDevice(VIRTUAL, TOKEN).close();
                 return done();
             }).checked((scene, iommu, succeeded) -> checkToken(scene, TOKEN)));
-            sweep.run(sweep.operation("openMediatedDevice by " + way, scene -> scene.keep(way.open(scene.vfio())),
-                    iommu -> {
+            sweep.run(sweep
+                    .operation("openMediatedDevice by " + way, scene -> scene.keep(way.open(scene.vfio())), iommu -> {
                         iommu.openMediatedDevice(MTTY).close();
                         return done();
                     }).on(ApiFaultsTest::mtty));
@@ -381,7 +383,8 @@ class ApiFaultsTest {
         EmulatedProcess process = scene.process().kernel().newProcess();
         try (VfioContainer container = Vfio.using(process).openContainer()) {
             container.openDevice(VIRTUAL, right).close();
-            for (VfToken wrong : new VfToken[]{null, OTHER}) {
+            for (@Nullable
+            VfToken wrong : new @Nullable VfToken[]{null, OTHER}) {
                 if (right.equals(wrong)) {
                     continue;
                 }
@@ -410,12 +413,12 @@ class ApiFaultsTest {
             refusal(way, "of no function", iommu -> iommu.openDevice(NOWHERE));
             refusal(way, "of no mediated device", iommu -> iommu.openMediatedDevice(MTTY));
         }
-        sweep.run(sweep.operation("opening on 6.12 with a token by iommufd",
-                scene -> scene.keep(scene.vfio().openIommufd()), iommu -> iommu.openDevice(OWNER, TOKEN)).refused()
-                .on(pci(KernelProfile.LINUX_6_12.withCdev())));
-        sweep.run(sweep.operation("opening a group that is in use",
-                scene -> scene.keep(scene.vfio().openContainer()), container -> container.openGroup(1)).refused()
-                .on(() -> {
+        sweep.run(sweep
+                .operation("opening on 6.12 with a token by iommufd", scene -> scene.keep(scene.vfio().openIommufd()),
+                        iommu -> iommu.openDevice(OWNER, TOKEN))
+                .refused().on(pci(KernelProfile.LINUX_6_12.withCdev())));
+        sweep.run(sweep.operation("opening a group that is in use", scene -> scene.keep(scene.vfio().openContainer()),
+                container -> container.openGroup(1)).refused().on(() -> {
                     EmulatedKernel kernel = pci(KERNEL).get();
                     int busy = kernel.newProcess().open("/dev/vfio/1", Fcntl.O_RDWR);
                     assert busy >= 0;
@@ -482,9 +485,8 @@ class ApiFaultsTest {
                         config.revision(), config.classCode(), config.headerType(), config.bar(1),
                         config.subsystemVendorId(), config.subsystemId(), config.interruptLine(),
                         config.interruptPin())));
-        sweep.run(sweep.operation("PciConfigSpace capabilities", scene -> plain(scene).config(),
-                config -> List.of(config.capabilities(), config.extendedCapabilities(),
-                        config.capability(PciCapability.MSIX))));
+        sweep.run(sweep.operation("PciConfigSpace capabilities", scene -> plain(scene).config(), config -> List
+                .of(config.capabilities(), config.extendedCapabilities(), config.capability(PciCapability.MSIX))));
         sweep.run(sweep.operation("PciConfigSpace.setMemoryEnabled", scene -> {
             VfioDevice device = plain(scene);
             device.region(0).map();
@@ -499,8 +501,8 @@ class ApiFaultsTest {
 
     private void interrupts() {
         for (PciIrq kind : new PciIrq[]{PciIrq.INTX, PciIrq.MSI, PciIrq.MSIX, PciIrq.ERROR, PciIrq.REQUEST}) {
-            sweep.run(sweep.operation("DeviceInterrupts of " + kind, scene -> plain(scene).interrupts(kind),
-                    interrupts -> {
+            sweep.run(sweep
+                    .operation("DeviceInterrupts of " + kind, scene -> plain(scene).interrupts(kind), interrupts -> {
                         interrupts.disable();
                         int count = interrupts.info().count();
                         interrupts.enable(count);
@@ -570,9 +572,9 @@ class ApiFaultsTest {
                     .export(0, List.of(new RegionRange(0, PAGE))).close();
             return done();
         }));
-        sweep.run(sweep.operation("BusMasterFeature",
-                scene -> scene.keep(
-                        scene.keep(scene.keep(scene.vfio().openContainer()).openGroup(cdxGroup(scene))).openDevice(CDX)),
+        sweep.run(sweep.operation(
+                "BusMasterFeature", scene -> scene.keep(scene
+                        .keep(scene.keep(scene.vfio().openContainer()).openGroup(cdxGroup(scene))).openDevice(CDX)),
                 device -> {
                     var busMaster = device.busMaster().orElseThrow(() -> new VfioException("none", null, null));
                     busMaster.set();
@@ -780,7 +782,8 @@ class ApiFaultsTest {
                     {"transcript":1,"kernel":"7.2","release":"7.2","options":{},"devices":[]}""");
             return Vfio.using(scene.keep(new RecordingBackend(scene.backend(), environment, new StringWriter())));
         }, vfio -> {
-            try (VfioContainer container = vfio.openContainer(); VfioDevice device = container.openDevice(OWNER, TOKEN)) {
+            try (VfioContainer container = vfio.openContainer();
+                    VfioDevice device = container.openDevice(OWNER, TOKEN)) {
                 device.vfToken().orElseThrow(() -> new VfioException("none", null, null)).set(OTHER);
             }
             return done();

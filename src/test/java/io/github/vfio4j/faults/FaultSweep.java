@@ -118,9 +118,8 @@ public final class FaultSweep {
 
     private record Tolerance(Pattern call, Set<Errno> errnos, boolean cut, String reason) {
         boolean covers(String name, Scene.CallSite site, @Nullable Errno errno) {
-            return call.matcher(name + ": " + site.text()).find() && (errno == null
-                    ? errnos.isEmpty() || cut
-                    : !cut && (errnos.isEmpty() || errnos.contains(errno)));
+            return call.matcher(name + ": " + site.text()).find()
+                    && (errno == null ? errnos.isEmpty() || cut : !cut && (errnos.isEmpty() || errnos.contains(errno)));
         }
     }
 
@@ -142,11 +141,13 @@ public final class FaultSweep {
 
     /** What can plausibly happen to each call (the man pages' lists, and what drivers answer). */
     private static final Map<SystemCall, List<Errno>> PLAUSIBLE = new EnumMap<>(Map.ofEntries(
-            Map.entry(SystemCall.OPEN, List.of(Errno.EINTR, Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM, Errno.ENODEV,
-                    Errno.EBUSY, Errno.EACCES, Errno.EPERM, Errno.EIO, Errno.ENOENT)),
+            Map.entry(SystemCall.OPEN,
+                    List.of(Errno.EINTR, Errno.EMFILE, Errno.ENFILE, Errno.ENOMEM, Errno.ENODEV, Errno.EBUSY,
+                            Errno.EACCES, Errno.EPERM, Errno.EIO, Errno.ENOENT)),
             Map.entry(SystemCall.CLOSE, List.of(Errno.EINTR, Errno.EIO)),
-            Map.entry(SystemCall.IOCTL, List.of(Errno.EINTR, Errno.EMFILE, Errno.ENOMEM, Errno.EIO, Errno.ENODEV,
-                    Errno.EBUSY, Errno.EACCES, Errno.EPERM, Errno.EFAULT, Errno.EINVAL, Errno.ENOTTY)),
+            Map.entry(SystemCall.IOCTL,
+                    List.of(Errno.EINTR, Errno.EMFILE, Errno.ENOMEM, Errno.EIO, Errno.ENODEV, Errno.EBUSY, Errno.EACCES,
+                            Errno.EPERM, Errno.EFAULT, Errno.EINVAL, Errno.ENOTTY)),
             Map.entry(SystemCall.READ, List.of(Errno.EINTR, Errno.EIO, Errno.ENOMEM, Errno.ENODEV, Errno.EFAULT)),
             Map.entry(SystemCall.WRITE, List.of(Errno.EINTR, Errno.EIO, Errno.ENOMEM, Errno.ENODEV, Errno.EFAULT)),
             Map.entry(SystemCall.PREAD, List.of(Errno.EINTR, Errno.EIO, Errno.ENOMEM, Errno.EFAULT, Errno.EINVAL)),
@@ -298,8 +299,8 @@ public final class FaultSweep {
     }
 
     /** What has come of it, in a word; what is wrong with that is added to the problems. */
-    private <T> String judge(Operation<T> operation, Attempt<T> clean, Scene.CallSite site, Way way,
-            Attempt<T> attempt, List<String> problems) {
+    private <T> String judge(Operation<T> operation, Attempt<T> clean, Scene.CallSite site, Way way, Attempt<T> attempt,
+            List<String> problems) {
         Throwable thrown = attempt.thrown;
         Errno errno = way.errno();
         if (thrown != null) {
@@ -354,7 +355,7 @@ public final class FaultSweep {
      */
     public void end(int leastOperations, int leastPoints, int leastCombinations) {
         String summary = title + ": " + names.size() + " operations, " + points + " injection points, " + combinations
-                + " combinations with errno, " + leaks + " leaks, " + (undocumented.size()) + " undocumented outcomes";
+                + " combinations with errno, " + leaks + " leaks, " + undocumented.size() + " undocumented outcomes";
         System.out.println(summary + " " + outcomes);
         assertThat(undocumented).as(summary).isEmpty();
         assertThat(unused).as("places that need not be tolerated any more").isEmpty();

@@ -75,10 +75,8 @@ class HostileAnswersTest {
     /** A byte more each time is a million calls, each with memory of its own. */
     @Test
     void anAnswerThatGrowsWithItsRoomIsGivenUp() throws VfioException {
-        assertMalformed(
-                answering(vfio_h.VFIO_DEVICE_GET_INFO(),
-                        answer -> answer.set(ValueLayout.JAVA_INT, 0, (int) answer.byteSize() + 1)),
-                VfioDevice::info);
+        assertMalformed(answering(vfio_h.VFIO_DEVICE_GET_INFO(),
+                answer -> answer.set(ValueLayout.JAVA_INT, 0, (int) answer.byteSize() + 1)), VfioDevice::info);
         assertThat(calls).hasValueLessThan(10);
         try (VfioContainer container = answering(vfio_h.VFIO_IOMMU_GET_INFO(),
                 answer -> answer.set(ValueLayout.JAVA_INT, 0, (int) answer.byteSize() + 1)).openContainer();

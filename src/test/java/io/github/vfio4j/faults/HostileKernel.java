@@ -57,10 +57,10 @@ final class HostileKernel extends ForwardingBackend {
         int times = 1 + random.nextInt(4);
         for (int i = 0; i < times; i++) {
             int width = 1 << random.nextInt(4);
-            long at = from + random.nextLong(memory.byteSize() - from) & -width;
+            long at = (from + random.nextLong(memory.byteSize() - from)) & -width;
             long value = random.nextInt(4) == 0 ? random.nextLong() : EDGES[random.nextInt(EDGES.length)];
             for (int b = 0; b < width && at + b < memory.byteSize(); b++) {
-                memory.set(ValueLayout.JAVA_BYTE, at + b, (byte) (value >>> b * 8));
+                memory.set(ValueLayout.JAVA_BYTE, at + b, (byte) (value >>> (b * 8)));
             }
         }
     }

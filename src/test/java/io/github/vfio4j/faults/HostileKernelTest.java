@@ -122,7 +122,7 @@ class HostileKernelTest {
                     }
                 }
             });
-            attempt(() -> device.probeAll().forEach(Object::toString));
+            attempt(() -> assertThat(device.probeAll()).hasSize(13));
             PciDevice function = Vfio.using(kernel).pciDevice(PCI);
             attempt(function::iommuGroup);
             attempt(function::sriovNumVfs);
@@ -166,9 +166,9 @@ class HostileKernelTest {
                 MigrationDriver driver = MigrationDriver.of(device).orElse(null);
                 if (driver != null) {
                     driver.feature().dataSize();
-                    driver.save(Channels.newChannel(new ByteArrayOutputStream()),
-                            MigrationOptions.DEFAULT.withPrecopy(3, 0).withBufferSize(4096)
-                                    .withStallTimeout(Duration.ZERO).withResetOnFailure(),
+                    driver.save(
+                            Channels.newChannel(new ByteArrayOutputStream()), MigrationOptions.DEFAULT.withPrecopy(3, 0)
+                                    .withBufferSize(4096).withStallTimeout(Duration.ZERO).withResetOnFailure(),
                             MigrationListener.NONE);
                 }
             });

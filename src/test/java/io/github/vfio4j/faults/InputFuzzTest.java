@@ -75,7 +75,8 @@ class InputFuzzTest {
     /** The first lines of a transcript of a real kernel. */
     private static byte[] transcript(String name) {
         try (InputStream in = InputFuzzTest.class.getResourceAsStream("/transcripts/kernels/" + name + ".jsonl.gz")) {
-            String text = new String(new java.util.zip.GZIPInputStream(java.util.Objects.requireNonNull(in)).readAllBytes(),
+            String text = new String(
+                    new java.util.zip.GZIPInputStream(java.util.Objects.requireNonNull(in)).readAllBytes(),
                     StandardCharsets.UTF_8);
             return text.lines().limit(60).reduce("", (all, line) -> all + line + "\n").getBytes(StandardCharsets.UTF_8);
         } catch (IOException e) {
@@ -112,9 +113,10 @@ class InputFuzzTest {
                 case 2 -> System.arraycopy(bytes, from, bytes, at, length);
                 case 3 -> bytes = joined(bytes, at, at + length, new byte[0]);
                 case 4 -> bytes = joined(bytes, at, at, java.util.Arrays.copyOfRange(bytes, from, from + length));
-                default -> bytes = joined(bytes, at, at, new String[]{"99999999999", "2147483647", "-1", "4294967295",
-                        "9223372036854775807", "null", "\"fd\"", "[[[[", "\"0x3b75\"", "1e999"}[random.nextInt(10)]
-                        .getBytes(StandardCharsets.UTF_8));
+                default -> bytes = joined(bytes, at, at,
+                        new String[]{"99999999999", "2147483647", "-1", "4294967295", "9223372036854775807", "null",
+                                "\"fd\"", "[[[[", "\"0x3b75\"", "1e999"}[random.nextInt(10)]
+                                .getBytes(StandardCharsets.UTF_8));
             }
         }
         return bytes;

@@ -216,7 +216,7 @@ public final class Scene {
         private boolean counting;
 
         private IoctlBackend at(SystemCall call, String what, long length) {
-            if (Thread.currentThread() != owner) {
+            if (!Thread.currentThread().equals(owner)) {
                 return watch;
             }
             if (counting) {
@@ -227,7 +227,7 @@ public final class Scene {
 
         /** Notes what has come of the owner's last call. */
         private long noted(long result) {
-            if (Thread.currentThread() == owner && counting) {
+            if (Thread.currentThread().equals(owner) && counting) {
                 (calls.isEmpty() ? none : calls.getLast()).failed = result < 0;
             }
             return result;
