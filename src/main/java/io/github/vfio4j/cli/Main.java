@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Set;
@@ -49,7 +50,7 @@ public final class Main {
 
     /** What picocli puts before the problem; of it only the name of the option or parameter is kept. */
     private static final Pattern PREAMBLE = Pattern.compile(
-            "^(?:Error: |Invalid value for (?:option '([^']+)'|positional parameter at index 0 \\(([^)]+)\\))(?=: ))");
+            "^(?:Error: |Invalid value for (?:option '([^']+)'|positional parameter at index 0(?:\\.\\.\\*)? \\(([^)]+)\\))(?=: ))");
 
     /** The name in an unknown option, without a value. */
     private static final Pattern OPTION = Pattern.compile("--?[a-zA-Z][a-z-]*");
@@ -117,6 +118,7 @@ public final class Main {
                 .registerConverter(PciAddress.class, argument(PciAddress::parse))
                 .registerConverter(DeviceArgument.class, argument(DeviceArgument::parse))
                 .registerConverter(KernelProfile.class, argument(KernelProfile::of))
+                .registerConverter(Path.class, argument(Path::of))
                 .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
         // What stands behind the name of the recorded command is that command's.
         Objects.requireNonNull(commandLine.getSubcommands().get("record")).setStopAtPositional(true);
