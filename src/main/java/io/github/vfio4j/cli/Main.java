@@ -14,6 +14,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintWriter;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.function.Supplier;
@@ -52,7 +53,7 @@ public final class Main {
 
     /** What picocli puts before the problem; of it only the name of the option or parameter is kept. */
     private static final Pattern PREAMBLE = Pattern.compile(
-            "^(?:Error: |Invalid value for (?:option '([^']+)'|positional parameter at index 0 \\(([^)]+)\\))(?=: ))");
+            "^(?:Error: |Invalid value for (?:option '([^']+)'|positional parameter at index 0(?:\\.\\.\\*)? \\(([^)]+)\\))(?=: ))");
 
     /** The name in an unknown option, without a value. */
     private static final Pattern OPTION = Pattern.compile("--?[a-zA-Z][a-z-]*");
@@ -148,7 +149,8 @@ public final class Main {
                 .registerConverter(Errno.class, argument(ExplainCommand::errno))
                 .registerConverter(FeatureId.class, argument(ExplainCommand::feature))
                 .registerConverter(Operations.class, argument(Operations::parse))
-                .setParameterExceptionHandler(Main::badUsage).setExecutionExceptionHandler(Main::failed);
+                .registerConverter(Path.class, argument(Path::of)).setParameterExceptionHandler(Main::badUsage)
+                .setExecutionExceptionHandler(Main::failed);
         // What stands behind the name of the recorded command is that command's.
         CommandLine recorder = commandLine.getSubcommands().get("record");
         if (recorder != null) {
