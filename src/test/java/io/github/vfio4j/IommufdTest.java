@@ -159,7 +159,7 @@ class IommufdTest {
         entered.await();
         Thread first = start(device);
         Thread second = start(iommufd);
-        while (first.getState() != Thread.State.WAITING || second.getState() != Thread.State.WAITING) {
+        while (first.getState() != Thread.State.TIMED_WAITING || second.getState() != Thread.State.TIMED_WAITING) {
             assertThat(first.isAlive() && second.isAlive()).as("still waiting").isTrue();
             Thread.onSpinWait();
         }

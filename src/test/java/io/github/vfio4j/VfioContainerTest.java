@@ -236,7 +236,7 @@ class VfioContainerTest {
         entered.await();
         Thread first = start(device);
         Thread second = start(container);
-        while (first.getState() != Thread.State.WAITING || second.getState() != Thread.State.WAITING) {
+        while (first.getState() != Thread.State.TIMED_WAITING || second.getState() != Thread.State.TIMED_WAITING) {
             assertThat(first.isAlive() && second.isAlive()).as("still waiting").isTrue();
             Thread.onSpinWait();
         }

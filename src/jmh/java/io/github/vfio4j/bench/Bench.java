@@ -32,7 +32,7 @@ public final class Bench {
             "StreamBenchmark.channel", "BitmapBenchmark.iterate");
 
     private static final int QUICK_ROUNDS = 3;
-    private static final int ROUNDS = 7;
+    private static final int ROUNDS = 5;
     private static final int COLD_STARTS = 20;
 
     private Bench() {
