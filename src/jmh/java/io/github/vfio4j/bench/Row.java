@@ -2,7 +2,6 @@ package io.github.vfio4j.bench;
 
 import java.util.List;
 import java.util.Locale;
-import java.util.OptionalDouble;
 
 /**
  * A row of the table: what is divided by what, what it is to be, and what it must be in every build.
@@ -99,10 +98,6 @@ record Row(String key, String title, String over, String under, boolean atMost, 
 
     boolean isWithin(double value) {
         return Double.isNaN(bound) || (atMost ? value <= bound : value >= bound);
-    }
-
-    OptionalDouble targetIfAny() {
-        return Double.isNaN(target) ? OptionalDouble.empty() : OptionalDouble.of(target);
     }
 
     String targetInWords() {

@@ -39,6 +39,10 @@ class RecordReplayPropertiesTest {
     private static final List<String> NAMES = List.of(MTTY, "0000:01:00.0", "0000:01:00.1",
             "0000:01:00.0 vf_token=" + TOKEN, "0000:01:00.1 vf_token=" + TOKEN, "0000:01:00.1 vf_token=" + TOKEN + "x");
 
+    private static Transcript read(StringWriter written) throws IOException {
+        return Transcript.read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
+    }
+
     @Provide
     Arbitrary<KernelProfile> kernels() {
         return Arbitraries.of(KernelProfile.all());
@@ -61,8 +65,7 @@ class RecordReplayPropertiesTest {
             calls = new RandomProgram(new Random(seed), kernel, recording, arena).run();
         }
         assertThat(written.toString()).doesNotContain(TOKEN, TOKEN.replace("-", ""));
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
+        Transcript transcript = read(written);
         assertThat(transcript.size()).isEqualTo(calls);
         Replay replay = Replayer.replayEmulated(transcript);
         assertThat(replay.divergences()).isEmpty();
@@ -91,9 +94,7 @@ class RecordReplayPropertiesTest {
         }
         assertThat(written.toString().lines().toList()).last().asString()
                 .contains("\"out\":\"100000000200020030020000ffffffff\"");
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
-        assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
+        assertThat(Replayer.replayEmulated(read(written)).divergences()).isEmpty();
     }
 
     /** Zeros over the second half of an address look like that half, of which a transcript shows nothing else. */
@@ -115,9 +116,7 @@ class RecordReplayPropertiesTest {
             assertThat(recording.ioctl(5, 0x3b75, argument, pointee)).isZero();
             assertThat(argument.get(ValueLayout.JAVA_LONG, 8)).isEqualTo(7);
         }
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
-        assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
+        assertThat(Replayer.replayEmulated(read(written)).divergences()).isEmpty();
     }
 
     /** The kernel refuses a negative descriptor otherwise than an unknown one: half an address is as it was, or it may be either. */
@@ -142,9 +141,7 @@ class RecordReplayPropertiesTest {
         }
         assertThat(written.toString().lines().toList()).last().asString()
                 .contains("1000000004000200" + HexFormat.of().toHexDigits(Long.reverseBytes(address)));
-        Transcript transcript = Transcript
-                .read(new ByteArrayInputStream(written.toString().getBytes(StandardCharsets.UTF_8)));
-        assertThat(Replayer.replayEmulated(transcript).divergences()).isEmpty();
+        assertThat(Replayer.replayEmulated(read(written)).divergences()).isEmpty();
     }
 
     /** Makes calls that often go right, in any order. */

@@ -44,8 +44,8 @@ public final class FeatureDispatch {
 
     /** Those with an index of the registry, at that. */
     private final @Nullable DeviceFeature[] known;
-    /** All of them: a model may have one with any index. */
-    private final Map<Integer, DeviceFeature> others;
+    /** By index, those of the registry too: a model may have one with any. */
+    private final Map<Integer, DeviceFeature> features;
 
     /**
      * The features of a device.
@@ -75,7 +75,7 @@ public final class FeatureDispatch {
                 known[index] = feature;
             }
         });
-        others = Map.copyOf(found);
+        features = Map.copyOf(found);
     }
 
     /** The ioctl. */
@@ -95,7 +95,7 @@ public final class FeatureDispatch {
             return -Errno.EINVAL.code();
         }
         int index = flags & INDEX;
-        DeviceFeature feature = index < known.length ? known[index] : others.get(index);
+        DeviceFeature feature = index < known.length ? known[index] : features.get(index);
         return feature == null ? -Errno.ENOTTY.code() : feature.ioctl(flags, argsz - HEADER_SIZE, argument, call);
     }
 }
