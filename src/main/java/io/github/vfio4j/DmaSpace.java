@@ -12,7 +12,6 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -23,8 +22,6 @@ import org.slf4j.LoggerFactory;
  * Guarded by itself, also during the calls: the kernel makes them one after another, too.
  */
 final class DmaSpace {
-
-    private static final Logger LOG = LoggerFactory.getLogger(DmaSpace.class);
 
     /** The largest page of an IOMMU that addresses are chosen for. */
     private static final long GIGANTIC_PAGE = 1L << 30;
@@ -223,7 +220,8 @@ final class DmaSpace {
             mappings.remove(mapping.iova());
             addresses.release(mapping.range());
             if (mapping.isMemoryGone()) {
-                LOG.warn("The memory of the {} was freed while devices could still reach it: unmap it before that",
+                LoggerFactory.getLogger(DmaSpace.class).warn(
+                        "The memory of the {} was freed while devices could still reach it: unmap it before that",
                         mapping);
             }
         }

@@ -7,7 +7,6 @@ import io.github.vfio4j.uapi.vfio_h;
 import java.lang.foreign.MemorySegment;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
@@ -18,13 +17,10 @@ import org.slf4j.LoggerFactory;
  */
 public final class Vfio {
 
-    private static final Logger LOG = LoggerFactory.getLogger(Vfio.class);
-
     private final IoctlBackend backend;
 
     private Vfio(IoctlBackend backend) {
         this.backend = backend;
-        LOG.info("VFIO on {}", backend);
     }
 
     /**
@@ -109,7 +105,8 @@ public final class Vfio {
      */
     public Iommu openIommu() throws VfioException {
         IommuChoice choice = iommuChoice();
-        LOG.info("IOMMU by {}", choice);
+        // Asked for only here: a program that says nothing need not wait for logging to be set up.
+        LoggerFactory.getLogger(Vfio.class).info("IOMMU by {}", choice);
         return switch (choice.kind()) {
             case IOMMUFD -> openIommufd();
             case CONTAINER -> openContainer();

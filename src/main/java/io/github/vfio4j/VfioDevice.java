@@ -30,8 +30,6 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * An open VFIO device. Safe for use by many threads; closing waits for the calls under way and refuses later ones with
@@ -50,8 +48,6 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
             return Optional.empty();
         }
     }
-
-    private static final Logger LOG = LoggerFactory.getLogger(VfioDevice.class);
 
     private static final String ASLEEP = "the device was put into low power; call LowPowerFeature.exit()";
 
@@ -102,11 +98,7 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
                     "The memory of this feature request is closed: allocate the request, and what"
                             + " it points to, in an arena that lives as long as it is used");
         }
-        int result = changesSleep(request) ? sleepOrWake(request) : send(request.segment(), request.pointees());
-        if (LOG.isDebugEnabled()) {
-            LOG.debug("{}: {} -> {}", descriptor.name(), request, result);
-        }
-        return result;
+        return changesSleep(request) ? sleepOrWake(request) : send(request.segment(), request.pointees());
     }
 
     private int send(MemorySegment argument, MemorySegment[] pointees) {

@@ -33,64 +33,75 @@ final class Libc {
             .withInitial(() -> Arena.ofAuto().allocate(STATE));
 
     // Each in a class of its own, which links it when it is called first: linking takes milliseconds, and a program that
-    // makes one ioctl needs two of them.
+    // makes one ioctl needs two of them. The address of a function is an argument of its handle, so that the linker has the
+    // handle already where another function takes the same.
 
-    // open and ioctl are variadic in C: what comes after the second argument travels by the variadic convention, which
-    // some ABIs pass elsewhere. On Linux mode_t, off_t and size_t are as wide as below on every 64-bit architecture.
+    // ioctl is variadic in C: what comes after the second argument travels by the variadic convention, which some ABIs
+    // pass elsewhere. On Linux off_t and size_t are as wide as below on every 64-bit architecture.
 
-    static final class Open {
-        static final MethodHandle HANDLE = link("open", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_INT),
-                Linker.Option.firstVariadicArg(2));
+    /** openat, called as ioctl is: path and flags are words to it, as they are to every 64-bit ABI of Linux. */
+    static final class Openat {
+        static final MemorySegment SYMBOL = find("openat");
+        static final MethodHandle HANDLE = Ioctl.HANDLE;
     }
 
     static final class Ioctl {
-        static final MethodHandle HANDLE = link("ioctl", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
+        static final MemorySegment SYMBOL = find("ioctl");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_LONG, ADDRESS),
                 Linker.Option.firstVariadicArg(2));
     }
 
     static final class Close {
-        static final MethodHandle HANDLE = link("close", FunctionDescriptor.of(JAVA_INT, JAVA_INT));
+        static final MemorySegment SYMBOL = find("close");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, JAVA_INT));
     }
 
     static final class Read {
-        static final MethodHandle HANDLE = link("read", FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
+        static final MemorySegment SYMBOL = find("read");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
     }
 
     static final class Write {
-        static final MethodHandle HANDLE = link("write",
-                FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
+        static final MemorySegment SYMBOL = find("write");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG));
     }
 
     static final class Pread {
-        static final MethodHandle HANDLE = link("pread",
+        static final MemorySegment SYMBOL = find("pread");
+        static final MethodHandle HANDLE = link(
                 FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
     }
 
     static final class Pwrite {
-        static final MethodHandle HANDLE = link("pwrite",
+        static final MemorySegment SYMBOL = find("pwrite");
+        static final MethodHandle HANDLE = link(
                 FunctionDescriptor.of(JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG));
     }
 
     static final class Mmap {
-        static final MethodHandle HANDLE = link("mmap",
+        static final MemorySegment SYMBOL = find("mmap");
+        static final MethodHandle HANDLE = link(
                 FunctionDescriptor.of(ADDRESS, ADDRESS, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG));
     }
 
     static final class Munmap {
-        static final MethodHandle HANDLE = link("munmap", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
+        static final MemorySegment SYMBOL = find("munmap");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG));
     }
 
     static final class Poll {
-        static final MethodHandle HANDLE = link("poll", FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
+        static final MemorySegment SYMBOL = find("poll");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT));
     }
 
     static final class Eventfd {
-        static final MethodHandle HANDLE = link("eventfd", FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
+        static final MemorySegment SYMBOL = find("eventfd");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, JAVA_INT, JAVA_INT));
     }
 
     static final class Readlink {
-        static final MethodHandle HANDLE = link("readlink",
-                FunctionDescriptor.of(JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG));
+        static final MemorySegment SYMBOL = find("readlink");
+        static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_LONG, ADDRESS, ADDRESS, JAVA_LONG));
     }
 
     private Libc() {
@@ -108,15 +119,19 @@ final class Libc {
         throw new IllegalStateException("This JVM's linker does not capture " + field);
     }
 
+    private static MemorySegment find(String name) {
+        return LINKER.defaultLookup().find(name).orElseThrow();
+    }
+
     @SuppressWarnings("restricted") // the descriptors above are those of libc on 64-bit Linux
-    private static MethodHandle link(String name, FunctionDescriptor descriptor, Linker.Option... options) {
+    private static MethodHandle link(FunctionDescriptor descriptor, Linker.Option... options) {
         Linker.Option[] withErrno = new Linker.Option[options.length + 1];
         withErrno[0] = Linker.Option.captureCallState("errno");
         System.arraycopy(options, 0, withErrno, 1, options.length);
-        return LINKER.downcallHandle(LINKER.defaultLookup().find(name).orElseThrow(), descriptor, withErrno);
+        return LINKER.downcallHandle(descriptor, withErrno);
     }
 
-    /** The calling thread's memory for errno; the first argument of every handle. */
+    /** The calling thread's memory for errno; the second argument of every handle. */
     static MemorySegment callState() {
         return CALL_STATE.get();
     }

@@ -3,6 +3,7 @@ package io.github.vfio4j.backend;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
 /**
@@ -13,6 +14,9 @@ import java.util.Locale;
  * returns.
  */
 public final class NativeBackend implements IoctlBackend {
+
+    /** Of openat: a path that is not absolute begins at the working directory. */
+    private static final int AT_FDCWD = -100;
 
     /** struct pollfd: an int and two shorts. */
     private static final long POLLFD = 8;
@@ -54,7 +58,8 @@ public final class NativeBackend implements IoctlBackend {
     public int open(String path, int flags) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.Open.HANDLE.invokeExact(state, arena.allocateFrom(path), flags);
+            int result = (int) Libc.Openat.HANDLE.invokeExact(Libc.Openat.SYMBOL, state, AT_FDCWD,
+                    cString(arena, path).address(), MemorySegment.ofAddress(flags));
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -65,7 +70,7 @@ public final class NativeBackend implements IoctlBackend {
     public int close(int fd) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.Close.HANDLE.invokeExact(state, fd);
+            int result = (int) Libc.Close.HANDLE.invokeExact(Libc.Close.SYMBOL, state, fd);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -81,7 +86,7 @@ public final class NativeBackend implements IoctlBackend {
     public int ioctl(int fd, long request, MemorySegment argument) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.Ioctl.HANDLE.invokeExact(state, fd, request, argument);
+            int result = (int) Libc.Ioctl.HANDLE.invokeExact(Libc.Ioctl.SYMBOL, state, fd, request, argument);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -92,7 +97,7 @@ public final class NativeBackend implements IoctlBackend {
     public long read(int fd, MemorySegment buffer) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Read.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize());
+            long result = (long) Libc.Read.HANDLE.invokeExact(Libc.Read.SYMBOL, state, fd, buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -103,7 +108,7 @@ public final class NativeBackend implements IoctlBackend {
     public long write(int fd, MemorySegment buffer) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Write.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize());
+            long result = (long) Libc.Write.HANDLE.invokeExact(Libc.Write.SYMBOL, state, fd, buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -114,7 +119,8 @@ public final class NativeBackend implements IoctlBackend {
     public long pread(int fd, MemorySegment buffer, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Pread.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            long result = (long) Libc.Pread.HANDLE.invokeExact(Libc.Pread.SYMBOL, state, fd, buffer, buffer.byteSize(),
+                    offset);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -125,7 +131,8 @@ public final class NativeBackend implements IoctlBackend {
     public long pwrite(int fd, MemorySegment buffer, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Pwrite.HANDLE.invokeExact(state, fd, buffer, buffer.byteSize(), offset);
+            long result = (long) Libc.Pwrite.HANDLE.invokeExact(Libc.Pwrite.SYMBOL, state, fd, buffer,
+                    buffer.byteSize(), offset);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -137,8 +144,8 @@ public final class NativeBackend implements IoctlBackend {
     public MemorySegment mmap(Arena arena, long length, int protection, int flags, int fd, long offset) {
         try {
             MemorySegment state = Libc.callState();
-            MemorySegment mapping = (MemorySegment) Libc.Mmap.HANDLE.invokeExact(state, MemorySegment.NULL, length,
-                    protection, flags, fd, offset);
+            MemorySegment mapping = (MemorySegment) Libc.Mmap.HANDLE.invokeExact(Libc.Mmap.SYMBOL, state,
+                    MemorySegment.NULL, length, protection, flags, fd, offset);
             return mapping.address() == -1
                     ? MemorySegment.ofAddress(-Libc.errno(state))
                     : mapping.reinterpret(length, arena, NativeBackend::munmap);
@@ -150,7 +157,8 @@ public final class NativeBackend implements IoctlBackend {
     /** Of a mapping that nothing has changed since it was made, the kernel unmaps all. */
     private static void munmap(MemorySegment mapping) {
         try {
-            int result = (int) Libc.Munmap.HANDLE.invokeExact(Libc.callState(), mapping, mapping.byteSize());
+            int result = (int) Libc.Munmap.HANDLE.invokeExact(Libc.Munmap.SYMBOL, Libc.callState(), mapping,
+                    mapping.byteSize());
             assert result == 0 : "munmap";
         } catch (Throwable e) {
             throw unexpected(e);
@@ -166,7 +174,8 @@ public final class NativeBackend implements IoctlBackend {
                 list.set(ValueLayout.JAVA_SHORT, i * POLLFD + EVENTS, events[i]);
             }
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.Poll.HANDLE.invokeExact(state, list, (long) fds.length, timeoutMillis);
+            int result = (int) Libc.Poll.HANDLE.invokeExact(Libc.Poll.SYMBOL, state, list, (long) fds.length,
+                    timeoutMillis);
             if (result < 0) {
                 return -Libc.errno(state);
             }
@@ -183,7 +192,7 @@ public final class NativeBackend implements IoctlBackend {
     public int eventfd(int initialValue, int flags) {
         try {
             MemorySegment state = Libc.callState();
-            int result = (int) Libc.Eventfd.HANDLE.invokeExact(state, initialValue, flags);
+            int result = (int) Libc.Eventfd.HANDLE.invokeExact(Libc.Eventfd.SYMBOL, state, initialValue, flags);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
@@ -194,12 +203,19 @@ public final class NativeBackend implements IoctlBackend {
     public long readlink(String path, MemorySegment buffer) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment state = Libc.callState();
-            long result = (long) Libc.Readlink.HANDLE.invokeExact(state, arena.allocateFrom(path), buffer,
-                    buffer.byteSize());
+            long result = (long) Libc.Readlink.HANDLE.invokeExact(Libc.Readlink.SYMBOL, state, cString(arena, path),
+                    buffer, buffer.byteSize());
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);
         }
+    }
+
+    /** As allocateFrom, whose way to the bytes of a string takes a program that has just started 5 ms. */
+    private static MemorySegment cString(Arena arena, String text) {
+        byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+        MemorySegment string = arena.allocate(bytes.length + 1L);
+        return string.copyFrom(MemorySegment.ofArray(bytes));
     }
 
     /**

@@ -11,7 +11,6 @@ import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureSupport;
-import io.github.vfio4j.trace.Environment;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Optional;
@@ -67,8 +66,9 @@ final class DemoCommand implements Callable<Integer> {
             }
             return run(Main.realKernel(spec), nativeDevices.physicalFunction, nativeDevices.virtualFunction);
         }
-        Environment machine = ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile);
-        return run(Main.emulatedKernel(spec, machine, machine.boot()), ExampleMachine.PHYSICAL_FUNCTION, null);
+        ExampleMachine machine = ExampleMachine.with(profile);
+        return run(Main.emulatedKernel(spec, machine::environment, machine.boot()), ExampleMachine.PHYSICAL_FUNCTION,
+                null);
     }
 
     private int run(IoctlBackend backend, PciAddress physicalFunction, @Nullable PciAddress wanted)

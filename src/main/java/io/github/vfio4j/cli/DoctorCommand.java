@@ -60,7 +60,7 @@ final class DoctorCommand implements Callable<Integer> {
     }
 
     private Machine emulatedMachine() throws VfioException {
-        EmulatedKernel kernel = ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile).boot();
+        EmulatedKernel kernel = ExampleMachine.with(profile).boot();
         if (device != null && !ExampleMachine.has(kernel, device)) {
             throw new VfioException("examine " + device, Errno.ENODEV,
                     "The emulated machine has " + ExampleMachine.DEVICES);

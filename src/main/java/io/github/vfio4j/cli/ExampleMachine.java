@@ -5,9 +5,16 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.trace.Environment;
 import io.github.vfio4j.trace.TranscriptException;
+import java.util.UUID;
+import org.jspecify.annotations.Nullable;
 
-/** The machine on which the command line shows the emulated kernel: one function of each kind. */
-final class ExampleMachine {
+/**
+ * The machine on which the command line shows the emulated kernel: one function of each kind.
+ *
+ * @param profile
+ *            its kernel
+ */
+record ExampleMachine(KernelProfile profile) {
 
     /** An SR-IOV physical function on vfio-pci that can have two virtual functions. */
     static final PciAddress PHYSICAL_FUNCTION = PciAddress.parse("0000:01:00.0");
@@ -19,7 +26,9 @@ final class ExampleMachine {
             + " 0000:03:00.1 (virtual function whose physical function is on a host driver), " + MTTY
             + " (mediated device of the sample driver mtty)";
 
-    private ExampleMachine() {
+    /** The machine with a kernel that was asked for, or the newest one. */
+    static ExampleMachine with(@Nullable KernelProfile profile) {
+        return new ExampleMachine(profile == null ? KernelProfile.LINUX_7_2 : profile);
     }
 
     /** Whether a device is there. */
@@ -29,7 +38,20 @@ final class ExampleMachine {
                 : device.toString().equals(MTTY);
     }
 
-    static Environment of(KernelProfile profile) {
+    /** Boots it. From {@link #environment} it could be booted too, but reading that takes a start's tenth. */
+    EmulatedKernel boot() {
+        return EmulatedKernel.builder(profile)
+                .pciFunction(PHYSICAL_FUNCTION.toString(),
+                        function -> function.group(4).driver("vfio-pci").sriov(2).memoryBar(0, 16384))
+                .pciFunction("0000:02:00.0", function -> function.group(5).driver("vfio-pci").memoryBar(0, 4096))
+                .pciFunction("0000:03:00.0",
+                        function -> function.group(6).driver("nvme").sriov(1).virtualFunctions(1, "nvme")
+                                .virtualFunction(0, 7, "vfio-pci").memoryBar(0, 16384))
+                .mtty(UUID.fromString(MTTY), 1, 8).build();
+    }
+
+    /** The same machine, for a transcript. */
+    Environment environment() {
         try {
             return Environment.parse("""
                     {"transcript":1,"kernel":"%s","release":"emulated %s",\

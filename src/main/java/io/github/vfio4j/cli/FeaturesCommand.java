@@ -13,7 +13,6 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.feature.FeatureOperation;
 import io.github.vfio4j.feature.FeatureSupport;
-import io.github.vfio4j.trace.Environment;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
@@ -61,7 +60,7 @@ final class FeaturesCommand implements Callable<Integer> {
         if (profile != null && !emulated) {
             throw new ParameterException(spec.commandLine(), "--kernel chooses what to emulate: add --emulated");
         }
-        Environment machine = emulated ? ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile) : null;
+        ExampleMachine machine = emulated ? ExampleMachine.with(profile) : null;
         EmulatedKernel kernel = machine == null ? null : machine.boot();
         if (kernel != null && !ExampleMachine.has(kernel, device)) {
             throw new VfioException("open " + device, Errno.ENODEV,
@@ -70,7 +69,7 @@ final class FeaturesCommand implements Callable<Integer> {
         VfToken given = token == null ? null : token.read(spec);
         IoctlBackend backend = machine == null || kernel == null
                 ? Main.realKernel(spec)
-                : Main.emulatedKernel(spec, machine, kernel);
+                : Main.emulatedKernel(spec, machine::environment, kernel);
         List<FeatureSupport> features = probe(Vfio.using(backend), given);
         PrintWriter out = spec.commandLine().getOut();
         if (json) {
@@ -93,8 +92,9 @@ final class FeaturesCommand implements Callable<Integer> {
         out.println();
         out.printf("%5s  %-28s %-10s %s%n", "INDEX", "FEATURE", "SUPPORTED", "OPERATIONS");
         for (FeatureSupport support : features) {
-            out.printf("%5d  %-28s %s %s%n", support.feature().index(), support.feature().name(), supported(support),
-                    errno(support).map(Errno::toString).orElseGet(() -> operations(support)));
+            // As a text: for a number, the digits of the language have to be found first.
+            out.printf("%5s  %-28s %s %s%n", Integer.toString(support.feature().index()), support.feature().name(),
+                    supported(support), errno(support).map(Errno::toString).orElseGet(() -> operations(support)));
         }
     }
 

@@ -172,8 +172,8 @@ public final class Main {
     }
 
     /** A process on an emulated machine, for a command below this one. */
-    static IoctlBackend emulatedKernel(CommandSpec command, Environment machine, EmulatedKernel kernel) {
-        return root(command).observer.observe(kernel.newProcess(), () -> machine);
+    static IoctlBackend emulatedKernel(CommandSpec command, Supplier<Environment> machine, EmulatedKernel kernel) {
+        return root(command).observer.observe(kernel.newProcess(), machine);
     }
 
     /** Standard input, for a command below this one. */
