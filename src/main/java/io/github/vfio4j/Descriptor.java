@@ -26,8 +26,11 @@ final class Descriptor implements OwnedDescriptor {
     private static final VarHandle OWN;
     private static final VarHandle OWNER;
 
-    /** How long a closer waits at a time: the count of the descriptor's own thread tells nobody when it is back at 0. */
-    private static final long PAUSE_MILLIS = 1;
+    /**
+     * How long a closer waits at most before it looks again. It is told when a call has ended, unless its closing began in
+     * the very moment in which its owner ended the last one: to tell it then too would take that thread a second barrier.
+     */
+    private static final long PAUSE_MILLIS = 10;
 
     static {
         try {
@@ -184,7 +187,7 @@ final class Descriptor implements OwnedDescriptor {
             if (state >= 0) {
                 return;
             }
-            OWN.setRelease(this, own - 1);
+            leave();
         } else {
             int seen = state;
             while (seen >= 0) {
@@ -204,6 +207,13 @@ final class Descriptor implements OwnedDescriptor {
         } else {
             STATE.getAndAdd(this, -1);
         }
+        if (state < 0) {
+            tellCloser();
+        }
+    }
+
+    private synchronized void tellCloser() {
+        notifyAll();
     }
 
     private boolean isIdle() {
