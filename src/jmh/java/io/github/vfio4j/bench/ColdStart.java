@@ -31,11 +31,13 @@ final class ColdStart {
                 + System.getProperty("vfio4j.bench.slf4j");
         String[] empty = {"-cp", directory.resolve("empty.jar").toString(), EmptyMain.class.getName()};
         String[] firstIoctl = {"-cp", application, FirstIoctl.class.getName()};
+        String[] byHand = {"-cp", directory.resolve("by-hand.jar").toString(), FirstIoctlByHand.class.getName()};
         String[] features = {"-jar", cli.toString(), "features", "--emulated", "0000:01:00.0"};
         add("empty", empty);
         add("java-version", "-version");
         add("first-ioctl", firstIoctl);
         add("first-ioctl.archive", archived("first-ioctl", firstIoctl));
+        add("first-ioctl-by-hand.archive", archived("first-ioctl-by-hand", byHand));
         add("features", features);
         add("features.archive", archived("features", features));
     }
