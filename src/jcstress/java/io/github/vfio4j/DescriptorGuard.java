@@ -4,6 +4,7 @@ import static org.openjdk.jcstress.annotations.Expect.ACCEPTABLE;
 import static org.openjdk.jcstress.annotations.Expect.FORBIDDEN;
 
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.backend.NativeBackend;
 import java.lang.reflect.Proxy;
 import org.openjdk.jcstress.annotations.Actor;
 import org.openjdk.jcstress.annotations.JCStressTest;
@@ -17,15 +18,28 @@ import org.openjdk.jcstress.infra.results.II_Result;
  */
 public class DescriptorGuard {
 
-    private volatile boolean free;
+    private static final IoctlBackend NATIVE = NativeBackend.create();
 
-    /** A kernel of which nothing is used but that a number is free after its close. */
-    private final IoctlBackend kernel = (IoctlBackend) Proxy.newProxyInstance(IoctlBackend.class.getClassLoader(),
-            new Class<?>[]{IoctlBackend.class}, (proxy, method, arguments) -> {
-                free = true;
-                return 0;
-            });
-    private final Descriptor descriptor = new Descriptor(kernel, 0, "descriptor");
+    private volatile boolean free;
+    private final Descriptor descriptor;
+
+    /**
+     * On a kernel of which nothing is used but that a number is free after its close.
+     *
+     * @param membarrier
+     *            whether it has membarrier(2), as this machine's has, or none
+     */
+    DescriptorGuard(boolean membarrier) {
+        IoctlBackend kernel = (IoctlBackend) Proxy.newProxyInstance(IoctlBackend.class.getClassLoader(),
+                new Class<?>[]{IoctlBackend.class}, (proxy, method, arguments) -> {
+                    if (method.getName().equals("membarrier")) {
+                        return membarrier ? NATIVE.membarrier((int) arguments[0]) : -IoctlBackend.ENOSYS;
+                    }
+                    free = true;
+                    return 0;
+                });
+        descriptor = new Descriptor(kernel, 0, "descriptor");
+    }
 
     int call() {
         try {
@@ -53,6 +67,36 @@ public class DescriptorGuard {
     @State
     public static class Owner extends DescriptorGuard {
 
+        /** Its closer makes it pass a barrier. */
+        public Owner() {
+            super(true);
+        }
+
+        /** Calls. */
+        @Actor
+        public void caller(II_Result result) {
+            result.r1 = call();
+        }
+
+        /** Closes. */
+        @Actor
+        public void closer(II_Result result) {
+            result.r2 = close();
+        }
+    }
+
+    /** The same, where every call of the owner's passes a barrier. */
+    @JCStressTest
+    @Outcome(id = {"0, 0", "1, 0"}, expect = ACCEPTABLE, desc = "refused, or made before the close")
+    @Outcome(expect = FORBIDDEN, desc = "a call on a number that is free, or a number that stays taken")
+    @State
+    public static class OwnerWithBarrier extends DescriptorGuard {
+
+        /** There is no membarrier. */
+        public OwnerWithBarrier() {
+            super(false);
+        }
+
         /** Calls. */
         @Actor
         public void caller(II_Result result) {
@@ -75,6 +119,7 @@ public class DescriptorGuard {
 
         /** Another thread has called before. */
         public Other() {
+            super(true);
             call();
         }
 

@@ -3,6 +3,9 @@ package io.github.vfio4j;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
+import static io.github.vfio4j.backend.Membarrier.MEMBARRIER_CMD_PRIVATE_EXPEDITED;
+import static io.github.vfio4j.backend.Membarrier.MEMBARRIER_CMD_QUERY;
+import static io.github.vfio4j.backend.Membarrier.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
 
 import io.github.vfio4j.backend.Fault;
 import io.github.vfio4j.backend.FaultInjectingBackend;
@@ -84,6 +87,32 @@ class DescriptorTest {
             entered.countDown();
             awaitUninterruptibly(open);
             return super.ioctl(fd, request, argument, pointees);
+        }
+    }
+
+    /** Has membarrier(2), and writes down what it is asked for. */
+    private static final class Fencing extends ForwardingBackend {
+
+        private static final int COMMANDS = MEMBARRIER_CMD_PRIVATE_EXPEDITED
+                | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+
+        private final int commands;
+        private final List<Integer> made = new ArrayList<>();
+        private int failures;
+
+        Fencing(IoctlBackend next, int commands, int failures) {
+            super(next);
+            this.commands = commands;
+            this.failures = failures;
+        }
+
+        @Override
+        public synchronized int membarrier(int command) {
+            if (command == MEMBARRIER_CMD_QUERY) {
+                return commands;
+            }
+            made.add(command);
+            return failures-- > 0 ? -Errno.ENOMEM.code() : 0;
         }
     }
 
@@ -239,6 +268,49 @@ class DescriptorTest {
         closer.join();
         assertThat(closed).hasValue(1);
         assertThat(interrupted).as("the interrupt is kept").hasValue(true);
+    }
+
+    private Descriptor usedByAnotherThread(IoctlBackend kernel) throws InterruptedException {
+        Descriptor descriptor = new Descriptor(kernel, openContainer(), "container");
+        Thread.ofPlatform().start(() -> descriptor.ioctl(GET_API_VERSION, MemorySegment.NULL)).join();
+        return descriptor;
+    }
+
+    @Test
+    void aCloserMakesTheOwnerPassABarrier() throws Exception {
+        Fencing kernel = new Fencing(process, Fencing.COMMANDS, 0);
+        usedByAnotherThread(kernel).close();
+        assertThat(kernel.made).containsExactly(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+                MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+    }
+
+    @Test
+    void aBarrierThatFailsIsTriedAgainBeforeTheNumberIsFree() throws Exception {
+        Fencing kernel = new Fencing(process, Fencing.COMMANDS, 1);
+        usedByAnotherThread(kernel).close();
+        assertThat(kernel.made).containsExactly(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED,
+                MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+        assertThat(process.openDescriptors()).isEqualTo(3);
+    }
+
+    @Test
+    void theOwnerNeedsNoBarrierToClose() throws VfioException {
+        Fencing kernel = new Fencing(process, Fencing.COMMANDS, 0);
+        Descriptor used = new Descriptor(kernel, openContainer(), "container");
+        used.ioctl(GET_API_VERSION, MemorySegment.NULL);
+        used.close();
+        new Descriptor(kernel, openContainer(), "never used").close();
+        assertThat(kernel.made).isEmpty();
+    }
+
+    @Test
+    void aKernelWithoutTheBarrierIsNotAskedForIt() throws Exception {
+        Fencing without = new Fencing(process, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0);
+        usedByAnotherThread(without).close();
+        Fencing noCall = new Fencing(process, -Errno.ENOSYS.code(), 0);
+        usedByAnotherThread(noCall).close();
+        assertThat(without.made).isEmpty();
+        assertThat(noCall.made).isEmpty();
     }
 
     @Test

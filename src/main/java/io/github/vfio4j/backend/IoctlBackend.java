@@ -18,6 +18,9 @@ public interface IoctlBackend {
     /** For calls whose argument has no pointers in it. */
     MemorySegment[] NO_POINTEES = {};
 
+    /** The errno of a call that the kernel does not have. */
+    int ENOSYS = 38;
+
     /**
      * Opens a file (open(2)).
      *
@@ -173,4 +176,16 @@ public interface IoctlBackend {
      * @return bytes written to the buffer, or −errno
      */
     long readlink(String path, MemorySegment buffer);
+
+    /**
+     * Makes other threads of this process pass memory barriers (membarrier(2)).
+     *
+     * @param command
+     *            {@code MEMBARRIER_…} of {@link Membarrier}
+     * @return the call's result, or −errno; {@code −ENOSYS} for a kernel without the call, which is what is said here of one
+     *         that does not say it
+     */
+    default int membarrier(int command) {
+        return -ENOSYS;
+    }
 }

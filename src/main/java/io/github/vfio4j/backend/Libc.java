@@ -53,6 +53,12 @@ final class Libc {
                 Linker.Option.firstVariadicArg(2));
     }
 
+    /** syscall, for what libc has no function for. It is as variadic as ioctl. */
+    static final class Syscall {
+        static final MemorySegment SYMBOL = find("syscall");
+        static final MethodHandle HANDLE = Ioctl.HANDLE;
+    }
+
     static final class Close {
         static final MemorySegment SYMBOL = find("close");
         static final MethodHandle HANDLE = link(FunctionDescriptor.of(JAVA_INT, JAVA_INT));

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
+import java.util.OptionalInt;
 
 /**
  * The real kernel, through libc.
@@ -17,6 +18,13 @@ public final class NativeBackend implements IoctlBackend {
 
     /** Of openat: a path that is not absolute begins at the working directory. */
     private static final int AT_FDCWD = -100;
+
+    /** The number of membarrier, which is another on every old architecture; none where it is not known here. */
+    private static final OptionalInt MEMBARRIER = switch (System.getProperty("os.arch")) {
+        case "amd64" -> OptionalInt.of(324);
+        case "aarch64", "riscv64", "loongarch64" -> OptionalInt.of(283);
+        default -> OptionalInt.empty();
+    };
 
     /** struct pollfd: an int and two shorts. */
     private static final long POLLFD = 8;
@@ -205,6 +213,21 @@ public final class NativeBackend implements IoctlBackend {
             MemorySegment state = Libc.callState();
             long result = (long) Libc.Readlink.HANDLE.invokeExact(Libc.Readlink.SYMBOL, state, cString(arena, path),
                     buffer, buffer.byteSize());
+            return result < 0 ? -Libc.errno(state) : result;
+        } catch (Throwable e) {
+            throw unexpected(e);
+        }
+    }
+
+    @Override
+    public int membarrier(int command) {
+        if (MEMBARRIER.isEmpty()) {
+            return -ENOSYS;
+        }
+        try {
+            MemorySegment state = Libc.callState();
+            int result = (int) Libc.Syscall.HANDLE.invokeExact(Libc.Syscall.SYMBOL, state, MEMBARRIER.getAsInt(),
+                    (long) command, MemorySegment.NULL);
             return result < 0 ? -Libc.errno(state) : result;
         } catch (Throwable e) {
             throw unexpected(e);

@@ -120,6 +120,20 @@ class NativeBackendTest {
         }
     }
 
+    /** On this machine as on every one since Linux 4.14; a sandbox may refuse all of it. */
+    @Test
+    void theKernelSaysWhichMemoryBarriersItHas() {
+        int commands = backend.membarrier(Membarrier.MEMBARRIER_CMD_QUERY);
+        if (commands == -IoctlBackend.ENOSYS || commands == -1) {
+            assertThat(backend.membarrier(Membarrier.MEMBARRIER_CMD_PRIVATE_EXPEDITED)).isEqualTo(commands);
+            return;
+        }
+        assertThat(commands & Membarrier.MEMBARRIER_CMD_PRIVATE_EXPEDITED).isNotZero();
+        assertThat(backend.membarrier(Membarrier.MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)).isZero();
+        assertThat(backend.membarrier(Membarrier.MEMBARRIER_CMD_PRIVATE_EXPEDITED)).isZero();
+        assertThat(backend.membarrier(3)).as("no single command").isEqualTo(-22);
+    }
+
     @Test
     void linksAreRead(@TempDir Path directory) throws IOException {
         Path link = Files.createSymbolicLink(directory.resolve("link"), Path.of("some/target"));
