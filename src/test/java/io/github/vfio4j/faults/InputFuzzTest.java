@@ -146,7 +146,7 @@ class InputFuzzTest {
     }
 
     /** What it says is done, on a machine that it describes. */
-    @Property(tries = 300)
+    @Property
     void whatIsUnderstoodCanBeReplayed(@ForAll long seed, @ForAll @IntRange(max = 1) int which) throws Exception {
         byte[] bytes = mutated(TRANSCRIPTS.get(which), new SplittableRandom(seed));
         inProportion(() -> {
