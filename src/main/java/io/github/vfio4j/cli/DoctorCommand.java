@@ -1,6 +1,5 @@
 package io.github.vfio4j.cli;
 
-import io.github.vfio4j.Errno;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.cli.doctor.Doctor;
 import io.github.vfio4j.cli.doctor.Machine;
@@ -62,8 +61,7 @@ final class DoctorCommand implements Callable<Integer> {
     private Machine emulatedMachine() throws VfioException {
         EmulatedKernel kernel = ExampleMachine.of(profile == null ? KernelProfile.LINUX_7_2 : profile).boot();
         if (device != null && !ExampleMachine.has(kernel, device)) {
-            throw new VfioException("examine " + device, Errno.ENODEV,
-                    "The emulated machine has " + ExampleMachine.DEVICES);
+            throw device.absent("examine", "The emulated machine has " + ExampleMachine.DEVICES);
         }
         return Machine.emulated(kernel.newProcess());
     }
