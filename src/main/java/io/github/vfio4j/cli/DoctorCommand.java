@@ -52,7 +52,7 @@ final class DoctorCommand implements Callable<Integer> {
         if (json) {
             report.printJson(out);
         } else {
-            report.print(out);
+            report.print(out, spec.commandLine().getColorScheme().ansi());
         }
         out.flush();
         return report.next().isPresent() ? Main.UNAVAILABLE : 0;

@@ -23,6 +23,7 @@ import java.util.function.Supplier;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
 import net.jqwik.api.constraints.IntRange;
+import picocli.CommandLine.Help.Ansi;
 
 /** Whatever stands in sysfs, procfs and /dev, there is a report. */
 class DoctorFuzzTest {
@@ -131,7 +132,7 @@ class DoctorFuzzTest {
                     default -> Doctor.examine(machine, MTTY);
                 };
                 StringWriter text = new StringWriter();
-                report.print(new PrintWriter(text, true));
+                report.print(new PrintWriter(text, true), Ansi.OFF);
                 assertThat(text.toString()).contains("Next: ");
                 StringWriter json = new StringWriter();
                 report.printJson(new PrintWriter(json, true));
