@@ -114,6 +114,14 @@ class CommandLineFuzzTest {
             assertThat(at).as("bytes that are read").isLessThan(1 << 20);
             return bytes[(int) (at++ % bytes.length)] & 0xff;
         }
+
+        @Override
+        public int read(byte[] target, int offset, int length) {
+            for (int i = 0; i < length; i++) {
+                target[offset + i] = (byte) read();
+            }
+            return length;
+        }
     }
 
     @Property
