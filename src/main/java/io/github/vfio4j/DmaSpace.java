@@ -265,7 +265,8 @@ final class DmaSpace {
         DmaTerms known = terms;
         if (known == null) {
             known = domain.terms();
-            if (Long.compareUnsigned(known.pageSize(), GIGANTIC_PAGE) > 0) {
+            // No IOMMU has only larger ones (most have 4 or 64 KiB), and each mapping would take as much memory.
+            if (Long.compareUnsigned(known.pageSize(), OwnMemory.HUGE_PAGE) > 0) {
                 throw new VfioException("ask what can be mapped for DMA", null,
                         "The kernel's answer is malformed: the smallest page has "
                                 + Long.toUnsignedString(known.pageSize()) + " bytes");

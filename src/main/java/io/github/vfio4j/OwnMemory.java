@@ -23,7 +23,7 @@ final class OwnMemory {
      * @param size
      *            bytes, a multiple of the page size
      * @param page
-     *            the smallest page of processor and IOMMU
+     *            the smallest page of processor and IOMMU, no larger than a huge one
      */
     static MemorySegment allocate(IoctlBackend backend, Arena arena, long size, long page) throws VfioException {
         if (size % HUGE_PAGE == 0) {

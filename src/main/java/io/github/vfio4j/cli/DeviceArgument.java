@@ -1,5 +1,6 @@
 package io.github.vfio4j.cli;
 
+import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.VfToken;
 import io.github.vfio4j.VfioContainer;
@@ -25,12 +26,28 @@ sealed interface DeviceArgument {
     /** Opens it. */
     VfioDevice open(VfioContainer container, @Nullable VfToken token) throws VfioException;
 
+    /**
+     * That there is no such device. A UUID is not repeated then: it may be a VF token that has got into the wrong place, and
+     * what is printed may get into a log.
+     *
+     * @param operation
+     *            what was to be done with it
+     * @param remedy
+     *            where to find one
+     */
+    VfioException absent(String operation, String remedy);
+
     /** By its address. */
     record PciFunction(PciAddress address) implements DeviceArgument {
 
         @Override
         public VfioDevice open(VfioContainer container, @Nullable VfToken token) throws VfioException {
             return token == null ? container.openDevice(address) : container.openDevice(address, token);
+        }
+
+        @Override
+        public VfioException absent(String operation, String remedy) {
+            return new VfioException(operation + " " + address, Errno.ENODEV, remedy);
         }
 
         @Override
@@ -45,9 +62,21 @@ sealed interface DeviceArgument {
         @Override
         public VfioDevice open(VfioContainer container, @Nullable VfToken token) throws VfioException {
             if (token != null) {
-                throw new VfioException("open " + uuid, null, "A mediated device takes no VF token: leave it out");
+                throw new VfioException("open a mediated device", null, "It takes no VF token: leave it out");
             }
-            return container.openMediatedDevice(uuid);
+            try {
+                return container.openMediatedDevice(uuid);
+            } catch (VfioException e) {
+                throw e.is(Errno.ENODEV)
+                        ? absent("open", "'ls /sys/bus/mdev/devices' lists those there are, and each needs a driver")
+                        : e;
+            }
+        }
+
+        @Override
+        public VfioException absent(String operation, String remedy) {
+            return new VfioException(operation + " a mediated device", Errno.ENODEV,
+                    "There is none with this UUID; " + remedy);
         }
 
         @Override

@@ -1,6 +1,5 @@
 package io.github.vfio4j.cli;
 
-import io.github.vfio4j.Errno;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.cli.doctor.Doctor;
 import io.github.vfio4j.cli.doctor.Machine;
@@ -53,7 +52,7 @@ final class DoctorCommand implements Callable<Integer> {
         if (json) {
             report.printJson(out);
         } else {
-            report.print(out);
+            report.print(out, spec.commandLine().getColorScheme().ansi());
         }
         out.flush();
         return report.next().isPresent() ? Main.UNAVAILABLE : 0;
@@ -62,8 +61,7 @@ final class DoctorCommand implements Callable<Integer> {
     private Machine emulatedMachine() throws VfioException {
         EmulatedKernel kernel = ExampleMachine.with(profile).boot();
         if (device != null && !ExampleMachine.has(kernel, device)) {
-            throw new VfioException("examine " + device, Errno.ENODEV,
-                    "The emulated machine has " + ExampleMachine.DEVICES);
+            throw device.absent("examine", "The emulated machine has " + ExampleMachine.DEVICES);
         }
         return Machine.emulated(kernel.newProcess());
     }

@@ -63,8 +63,7 @@ final class FeaturesCommand implements Callable<Integer> {
         ExampleMachine machine = emulated ? ExampleMachine.with(profile) : null;
         EmulatedKernel kernel = machine == null ? null : machine.boot();
         if (kernel != null && !ExampleMachine.has(kernel, device)) {
-            throw new VfioException("open " + device, Errno.ENODEV,
-                    "The emulated machine has " + ExampleMachine.DEVICES);
+            throw device.absent("open", "The emulated machine has " + ExampleMachine.DEVICES);
         }
         VfToken given = token == null ? null : token.read(spec);
         IoctlBackend backend = machine == null || kernel == null

@@ -85,8 +85,7 @@ public final class Main {
         // The logger the -cli jar brings says everything it is told; a command's own output says what matters.
         System.setProperty("org.slf4j.simpleLogger.defaultLogLevel",
                 System.getProperty("org.slf4j.simpleLogger.defaultLogLevel", "warn"));
-        int code = commandLine(new Main(NativeBackend::create, System.in, (kernel, machine) -> kernel),
-                commandsFor(arguments)).execute(arguments);
+        int code = commandLine(NativeBackend::create, System.in, arguments).execute(arguments);
         // The JVM ends by itself, too, and sooner: exit() first sets up its logging.
         if (code != 0) {
             System.exit(code);
@@ -124,7 +123,7 @@ public final class Main {
      * @return the exit code
      */
     public static int run(PrintWriter out, PrintWriter err, String... arguments) {
-        return commandLine(NativeBackend::create, System.in).setOut(out).setErr(err).execute(arguments);
+        return commandLine(NativeBackend::create, System.in, arguments).setOut(out).setErr(err).execute(arguments);
     }
 
     /**
@@ -134,9 +133,12 @@ public final class Main {
      *            where commands that don't ask for the emulated kernel go; called at most once
      * @param stdin
      *            standard input
+     * @param arguments
+     *            those it will be executed with; without any, it knows all commands
      */
-    static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, InputStream stdin) {
-        return commandLine(new Main(realKernel, stdin, (kernel, machine) -> kernel), COMMANDS);
+    static CommandLine commandLine(Supplier<? extends IoctlBackend> realKernel, InputStream stdin,
+            String... arguments) {
+        return commandLine(new Main(realKernel, stdin, (kernel, machine) -> kernel), commandsFor(arguments));
     }
 
     private static CommandLine commandLine(Main main, List<String> commands) {
@@ -160,9 +162,9 @@ public final class Main {
     }
 
     /** The command line once more, for a command that runs another one and looks at what it asks of the kernel. */
-    static CommandLine observedCommandLine(CommandSpec command, Observer observer) {
+    static CommandLine observedCommandLine(CommandSpec command, Observer observer, String... arguments) {
         Main root = root(command);
-        return commandLine(new Main(root.realKernel, root.stdin, observer), COMMANDS);
+        return commandLine(new Main(root.realKernel, root.stdin, observer), commandsFor(arguments));
     }
 
     /** The real kernel, for a command below this one. */

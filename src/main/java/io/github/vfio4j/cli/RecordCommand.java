@@ -45,9 +45,10 @@ final class RecordCommand implements Callable<Integer> {
         }
         Recorder recorder = new Recorder();
         CommandLine here = spec.commandLine();
-        CommandLine observed = Main.observedCommandLine(spec, recorder)
+        String[] arguments = command.toArray(String[]::new);
+        CommandLine observed = Main.observedCommandLine(spec, recorder, arguments)
                 .setOut(file == null ? here.getErr() : here.getOut()).setErr(here.getErr());
-        int exitCode = observed.execute(command.toArray(String[]::new));
+        int exitCode = observed.execute(arguments);
         recorder.end();
         return exitCode;
     }

@@ -49,13 +49,17 @@ final class MachineSurvey {
         try {
             return Environment.parse(new MachineSurvey(root, release).json());
         } catch (IOException e) {
-            throw new UncheckedIOException("What devices this machine has cannot be told: " + e.getMessage(), e);
+            throw unknown(String.valueOf(e.getMessage()), e);
         } catch (IllegalArgumentException | IndexOutOfBoundsException e) {
             // A number that is none, a file that ends early.
-            throw new UncheckedIOException(
-                    "What devices this machine has cannot be told: sysfs is not as it should be: " + e.getMessage(),
-                    new IOException(e));
+            throw unknown("sysfs is not as it should be: " + e.getMessage(), new IOException(e));
         }
+    }
+
+    /** One line, whatever stands in the files. */
+    private static UncheckedIOException unknown(String reason, IOException cause) {
+        return new UncheckedIOException(
+                "What devices this machine has cannot be told: " + reason.replaceAll("\\p{Cntrl}+", " "), cause);
     }
 
     private String json() throws IOException {

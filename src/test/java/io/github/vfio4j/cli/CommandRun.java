@@ -46,8 +46,8 @@ record CommandRun(int exitCode, String out, String err) {
     static CommandRun on(Supplier<? extends IoctlBackend> realKernel, InputStream stdin, String... arguments) {
         StringWriter out = new StringWriter();
         StringWriter err = new StringWriter();
-        int exitCode = Main.commandLine(realKernel, stdin).setOut(new PrintWriter(out)).setErr(new PrintWriter(err))
-                .execute(arguments);
+        int exitCode = Main.commandLine(realKernel, stdin, arguments).setOut(new PrintWriter(out))
+                .setErr(new PrintWriter(err)).execute(arguments);
         return new CommandRun(exitCode, text(out), text(err));
     }
 

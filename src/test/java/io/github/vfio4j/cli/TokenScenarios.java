@@ -227,7 +227,12 @@ public final class TokenScenarios {
                 "features " + token.replace("-", "") + " --emulated", "token set " + token.replace("-", ""),
                 "token set " + OWNER + " --file " + token.replace("-", ""), "replay " + good, "replay " + token,
                 "features 0000:0f:00.0 --emulated", "token set " + token.substring(1),
-                "token set " + token.substring(0, 30), "token check " + OWNER + " --file /" + token.substring(2))) {
+                "token set " + token.substring(0, 30), "token check " + OWNER + " --file /" + token.substring(2),
+                "features " + token, "features " + token.toUpperCase(Locale.ROOT) + " --json",
+                "features " + token + " --stdin", "features " + token + " --emulated", "doctor " + token,
+                "doctor " + token + " --emulated --json", "record features " + token, "explain " + token,
+                "explain ENOTTY --feature " + token + " --op get", "explain ENOTTY --feature DMA_BUF --op " + token,
+                "completion " + token)) {
             run(kernel, token, line);
         }
         for (Path file : files) {

@@ -17,6 +17,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.time.ZoneId;
 import java.time.ZonedDateTime;
 import java.util.ArrayList;
@@ -70,6 +71,12 @@ public final class ConformanceRunner implements Callable<Integer> {
 
     /** As the JDK's parser takes many a text that is no UUID. */
     private static final Pattern UUID_TEXT = Pattern.compile("\\p{XDigit}{8}(-\\p{XDigit}{4}){3}-\\p{XDigit}{12}");
+
+    /** What a VF token looks like, anywhere in a text, and what is never repeated where it does not belong. */
+    private static final Pattern TOKEN = Pattern.compile("(?:\\p{XDigit}-?){24,}");
+
+    /** How long to look for a smaller program that shows the same. */
+    private static final Duration SHRINKING = Duration.ofSeconds(30);
 
     /** Small enough to be read out. */
     private static final long SEEDS = 1_000_000_000_000L;
@@ -188,7 +195,10 @@ public final class ConformanceRunner implements Callable<Integer> {
     }
 
     private static int badUsage(ParameterException e, String[] arguments) {
-        printError(e.getCommandLine(), e.getMessage() + " ('conformance --help' explains)");
+        String message = String.valueOf(e.getMessage());
+        printError(e.getCommandLine(),
+                (TOKEN.matcher(message).find() ? "There is a VF token where something else belongs" : message)
+                        + " ('conformance --help' explains)");
         return USAGE;
     }
 
@@ -224,7 +234,7 @@ public final class ConformanceRunner implements Callable<Integer> {
         List<Plan> plans = new ArrayList<>();
         for (TestBed bed : beds) {
             for (TestBed.Device device : bed.devices()) {
-                plans.add(Plan.of(bed, device));
+                plans.add(plan(bed, device));
             }
         }
         PrintWriter out = spec.commandLine().getOut();
@@ -236,6 +246,19 @@ public final class ConformanceRunner implements Callable<Integer> {
         RunDescription description = run(out, beds, plans,
                 seed != null ? seed : ThreadLocalRandom.current().nextLong(SEEDS));
         return description.count(Status.FAILED) == 0 && description.count(Status.HOLDS) > 0 ? 0 : FAILED;
+    }
+
+    /** Does not repeat a UUID of which there is no device: it may be a VF token that has got into the wrong place. */
+    private static Plan plan(TestBed bed, TestBed.Device device) throws VfioException {
+        try {
+            return Plan.of(bed, device);
+        } catch (VfioException e) {
+            throw e.is(Errno.ENODEV) && UUID_TEXT.matcher(device.name()).matches()
+                    ? new VfioException("open a mediated device", Errno.ENODEV,
+                            "There is none with this UUID;"
+                                    + " 'ls /sys/bus/mdev/devices' lists those there are, and each needs a driver")
+                    : e;
+        }
     }
 
     private void checkUsage() {
@@ -316,9 +339,21 @@ public final class ConformanceRunner implements Callable<Integer> {
                 plans.stream().map(this::description).toList(), listener.results());
         HtmlReport.write(directory.resolve(PAGE), description, run.evidence());
         ConsoleReport.print(out, description, run.evidence());
+        if (!emulated) {
+            plans.stream().filter(Plan::setsToken).forEach(plan -> forgetToken(out, plan));
+        }
         out.println("Report: " + directory.resolve(PAGE));
         out.flush();
         return description;
+    }
+
+    private static void forgetToken(PrintWriter out, Plan plan) {
+        try {
+            plan.forgetToken();
+        } catch (VfioException e) {
+            out.println("The VF token of " + plan.device()
+                    + " can be known from the seed, and could not be replaced; set another: " + e.getMessage());
+        }
     }
 
     private RunDescription.Device description(Plan plan) {
@@ -326,10 +361,7 @@ public final class ConformanceRunner implements Callable<Integer> {
                 excluded.stream().map(FeatureId::name).toList());
     }
 
-    /**
-     * Nothing of an earlier run has an influence on this one. Shrinking ends before the next property begins, which jqwik's
-     * bounded shrinking does not see to; {@link TranscriptOnFailure} ends it in time.
-     */
+    /** Nothing of an earlier run has an influence on this one. */
     private LauncherDiscoveryRequest request(Path database) {
         return LauncherDiscoveryRequestBuilder.request()
                 .selectors(DiscoverySelectors.selectClass(DeviceConformance.class))
@@ -337,7 +369,7 @@ public final class ConformanceRunner implements Callable<Integer> {
                 .configurationParameter("jqwik.tries.default", Integer.toString(tries))
                 .configurationParameter("jqwik.database", database.toString())
                 .configurationParameter("jqwik.failures.after.default", "RANDOM_SEED")
-                .configurationParameter("jqwik.shrinking.default", "FULL")
+                .configurationParameter("jqwik.shrinking.bounded.seconds", Long.toString(SHRINKING.toSeconds()))
                 .configurationParameter("jqwik.reporting.usejunitplatform", "true")
                 .configurationParameter("jqwik.reporting.onlyfailures", "true").build();
     }

@@ -3,13 +3,16 @@ package io.github.vfio4j.conformance;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.PciDevice;
+import io.github.vfio4j.VfToken;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
+import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.feature.FeatureId;
 import io.github.vfio4j.feature.FeatureOperation;
 import io.github.vfio4j.feature.FeatureSupport;
 import io.github.vfio4j.feature.FeatureSupport.Supported;
+import io.github.vfio4j.feature.VfTokenFeature;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -31,10 +34,9 @@ record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<Fe
     private static final Pattern PCI_ADDRESS = Pattern.compile("[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]");
 
     /** What changes a device or what is done with it; other operations only ask (vfio.h). */
-    private static final List<Change> CHANGES = List.of(
-            set(FeatureId.PCI_VF_TOKEN,
-                    "its VF token is overwritten with random ones: users of virtual functions need"
-                            + " another one then"),
+    private static final List<Change> CHANGES = List.of(set(FeatureId.PCI_VF_TOKEN,
+            "its VF token is overwritten with random ones, the last of which nobody knows: users of virtual functions"
+                    + " need another one then"),
             set(FeatureId.MIG_DEVICE_STATE,
                     "it is walked through the migration states: it is stopped, its data are saved"
                             + " and overwritten"),
@@ -97,6 +99,23 @@ record Plan(TestBed bed, TestBed.Device device, @Nullable String driver, List<Fe
                     + (count == 1 ? "a virtual function, whose user" : count + " virtual functions, whose users")
                     + " would lose the device with the first reset and the VF token with the first one set here. As root:"
                     + " echo 0 > /sys/bus/pci/devices/" + function + "/sriov_numvfs");
+        }
+    }
+
+    /** Whether a run sets its VF token. */
+    boolean setsToken() {
+        return !bed.excludes(FeatureId.PCI_VF_TOKEN.index())
+                && changes.stream().anyMatch(change -> change.feature().equals(FeatureId.PCI_VF_TOKEN));
+    }
+
+    /** Sets a VF token that nobody knows: those of a run come from its seed, which stands in the reports. */
+    void forgetToken() throws VfioException {
+        try (VfioContainer container = Vfio.using(bed.newBackend()).openContainer();
+                VfioDevice open = device.opening().open(container)) {
+            VfTokenFeature feature = open.vfToken().orElse(null);
+            if (feature != null) {
+                feature.set(VfToken.random());
+            }
         }
     }
 

@@ -9,7 +9,6 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
@@ -41,19 +40,12 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
     /** Of longer programs, most of what comes before does not matter; all of it is in the transcript. */
     private static final int MOST_CALLS = 200;
 
-    /**
-     * How long to look for a smaller program. jqwik's own bound leaves the shrinking to go on beside the next property, and a
-     * device can be open only once.
-     */
-    private static final Duration SHRINKING = Duration.ofSeconds(30);
-
     /** A try that has failed. */
     private record FailedTry(String transcript, @Nullable Question question) {
     }
 
     private final IdentityHashMap<Throwable, FailedTry> failedTries = new IdentityHashMap<>();
     private @Nullable FailedTry lastFailed;
-    private long shrinkUntil;
 
     /** Made by jqwik. */
     public TranscriptOnFailure() {
@@ -61,9 +53,6 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
 
     @Override
     public TryExecutionResult aroundTry(TryLifecycleContext context, TryExecutor aTry, List<Object> parameters) {
-        if (lastFailed != null && System.nanoTime() - shrinkUntil > 0) {
-            return TryExecutionResult.invalid();
-        }
         Evidence evidence = ConformanceRun.current().evidence();
         Question before = evidence.last();
         TryExecutionResult result = aTry.execute(parameters);
@@ -84,9 +73,6 @@ public final class TranscriptOnFailure implements AroundPropertyHook, AroundTryH
     }
 
     private void keep(Optional<Throwable> error, String transcript, @Nullable Question question) {
-        if (lastFailed == null) {
-            shrinkUntil = System.nanoTime() + SHRINKING.toNanos();
-        }
         FailedTry failed = new FailedTry(transcript, question);
         lastFailed = failed;
         error.ifPresent(throwable -> failedTries.put(throwable, failed));

@@ -277,14 +277,15 @@ public final class FaultSweep {
         Attempt<T> attempt = new Attempt<>(operation, way.fault().apply(place));
         List<String> problems = new ArrayList<>();
         if (attempt.injected != 1) {
-            problems.add("the call did not come: " + attempt.injected + " faults happened");
+            problems.add("the call did not come: " + attempt.injected + " faults happened; there were "
+                    + attempt.scene.calls().stream().map(Scene.CallSite::text).toList());
         }
         String outcome = judge(operation, clean, attempt.site(n, site), way, attempt, problems);
         if (operation.repeatable) {
             attempt.repeat();
             if (attempt.thrownAgain != null && !operation.refused
                     && !(way.made() && attempt.thrownAgain instanceof IOException)) {
-                problems.add("made again: " + attempt.thrownAgain);
+                problems.add("made again: " + Scene.inFull(attempt.thrownAgain));
             }
         }
         for (String complaint : attempt.end(way.made())) {
@@ -306,8 +307,7 @@ public final class FaultSweep {
         if (thrown != null) {
             if (!(thrown instanceof IOException) || thrown.getMessage() == null || thrown.getMessage().isBlank()
                     || thrown.getMessage().contains("\n")) {
-                problems.add("not an exception that is documented: " + thrown + " at "
-                        + (thrown.getStackTrace().length > 0 ? thrown.getStackTrace()[0] : "?"));
+                problems.add("not an exception that is documented: " + Scene.inFull(thrown));
                 return "undocumented";
             }
             if (errno == null) {
@@ -323,7 +323,7 @@ public final class FaultSweep {
             if (tolerated(operation, site, errno)) {
                 return "told as an answer";
             }
-            problems.add("without the errno: " + thrown);
+            problems.add("without the errno: " + Scene.inFull(thrown));
             return "undocumented";
         }
         if (errno == null && Objects.equals(attempt.answer, clean.answer)) {
@@ -422,7 +422,7 @@ public final class FaultSweep {
                 try {
                     operation.check.look(scene, subject, thrown == null);
                 } catch (Exception | AssertionError e) {
-                    complaints.add("the check afterwards: " + e);
+                    complaints.add("the check afterwards: " + Scene.inFull(e));
                 }
             }
             return complaints;

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import io.github.vfio4j.DmaDirection;
+import io.github.vfio4j.DmaMapping;
 import io.github.vfio4j.ForwardingBackend;
 import io.github.vfio4j.Iommu;
 import io.github.vfio4j.PciAddress;
@@ -119,13 +120,29 @@ class HostileAnswersTest {
 
     @Test
     void pagesThatNoMemoryFillsAreRefused() throws VfioException {
-        try (Iommu iommu = answering(iommufd_h.IOMMU_IOAS_IOVA_RANGES(),
-                answer -> answer.set(ValueLayout.JAVA_LONG, 24, 1L << 62)).openIommufd();
-                VfioDevice device = iommu.openDevice(PCI)) {
-            assertThatExceptionOfType(VfioException.class)
-                    .isThrownBy(() -> iommu.allocate(4096, DmaDirection.BIDIRECTIONAL))
-                    .withMessageContaining("malformed");
-            assertThat(device.info().isPci()).isTrue();
+        for (long page : new long[]{1L << 62, 1 << 30, 1 << 27, 4 << 20}) {
+            try (Iommu iommu = answering(iommufd_h.IOMMU_IOAS_IOVA_RANGES(),
+                    answer -> answer.set(ValueLayout.JAVA_LONG, 24, page)).openIommufd();
+                    VfioDevice device = iommu.openDevice(PCI)) {
+                assertThatExceptionOfType(VfioException.class)
+                        .isThrownBy(() -> iommu.allocate(4096, DmaDirection.BIDIRECTIONAL))
+                        .withMessageContaining("malformed: the smallest page has " + page + " bytes");
+                assertThat(device.info().isPci()).isTrue();
+            }
+        }
+    }
+
+    @Test
+    void memoryIsAllocatedInPagesOfAnySizeThatIommusHave() throws VfioException {
+        for (int page : new int[]{4096, 16 << 10, 64 << 10, 2 << 20}) {
+            try (Iommu iommu = answering(iommufd_h.IOMMU_IOAS_IOVA_RANGES(),
+                    answer -> answer.set(ValueLayout.JAVA_LONG, 24, page)).openIommufd();
+                    VfioDevice device = iommu.openDevice(PCI);
+                    DmaMapping mapping = iommu.allocate(1, DmaDirection.BIDIRECTIONAL)) {
+                assertThat(mapping.byteSize()).isEqualTo(page);
+                assertThat(mapping.memory().address() % page).isZero();
+                assertThat(device.info().isPci()).isTrue();
+            }
         }
     }
 

@@ -2,13 +2,11 @@ package io.github.vfio4j.faults;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.sun.management.ThreadMXBean;
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioDevice;
-import io.github.vfio4j.cli.Main;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelHazardException;
@@ -26,23 +24,16 @@ import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.PrintWriter;
-import java.io.StringWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.management.ManagementFactory;
 import java.nio.channels.Channels;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.SplittableRandom;
 import java.util.UUID;
-import net.jqwik.api.Arbitraries;
-import net.jqwik.api.Arbitrary;
 import net.jqwik.api.ForAll;
 import net.jqwik.api.Property;
-import net.jqwik.api.Provide;
 import net.jqwik.api.constraints.IntRange;
 import net.jqwik.api.constraints.Size;
 import net.jqwik.api.lifecycle.AfterContainer;
@@ -52,8 +43,6 @@ class InputFuzzTest {
 
     private static final PciAddress PCI = PciAddress.parse("0000:02:00.0");
     private static final UUID MTTY = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
-    private static final long MOST_BYTES = 64 << 20;
-    private static final ThreadMXBean THREADS = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     private static final EmulatedProcess PROCESS = EmulatedKernel.builder(KernelProfile.LINUX_7_2.withIommufdDriver())
             .pciFunction(PCI.toString(), function -> function.sriov(1).memoryBar(0, 1 << 14)).mtty(MTTY, 1).build()
             .newProcess();
@@ -89,52 +78,11 @@ class InputFuzzTest {
         assertThat(PROCESS.openFiles()).isEmpty();
     }
 
-    private interface Step {
-        void make() throws Exception;
-    }
-
-    private static void inProportion(Step step) throws Exception {
-        long before = THREADS.getCurrentThreadAllocatedBytes();
-        step.make();
-        assertThat(THREADS.getCurrentThreadAllocatedBytes() - before).as("bytes allocated").isLessThan(MOST_BYTES);
-    }
-
-    /** Bytes are replaced, repeated, cut out; numbers become others, and words those of other places. */
-    private static byte[] mutated(byte[] valid, SplittableRandom random) {
-        byte[] bytes = valid.clone();
-        int times = 1 + random.nextInt(8);
-        for (int i = 0; i < times && bytes.length > 0; i++) {
-            int at = random.nextInt(bytes.length);
-            int length = Math.min(1 + random.nextInt(random.nextInt(4) == 0 ? 2000 : 8), bytes.length - at);
-            int from = random.nextInt(bytes.length - length + 1);
-            switch (random.nextInt(6)) {
-                case 0 -> bytes[at] = (byte) random.nextInt();
-                case 1 -> bytes[at] = (byte) "{}[]:,\"0123456789-eE.xfn\\u\n".charAt(random.nextInt(26));
-                case 2 -> System.arraycopy(bytes, from, bytes, at, length);
-                case 3 -> bytes = joined(bytes, at, at + length, new byte[0]);
-                case 4 -> bytes = joined(bytes, at, at, java.util.Arrays.copyOfRange(bytes, from, from + length));
-                default -> bytes = joined(bytes, at, at,
-                        new String[]{"99999999999", "2147483647", "-1", "4294967295", "9223372036854775807", "null",
-                                "\"fd\"", "[[[[", "\"0x3b75\"", "1e999"}[random.nextInt(10)]
-                                .getBytes(StandardCharsets.UTF_8));
-            }
-        }
-        return bytes;
-    }
-
-    private static byte[] joined(byte[] bytes, int end, int begin, byte[] between) {
-        ByteArrayOutputStream out = new ByteArrayOutputStream();
-        out.write(bytes, 0, end);
-        out.writeBytes(between);
-        out.write(bytes, begin, bytes.length - begin);
-        return out.toByteArray();
-    }
-
     @Property
     void aTranscriptIsUnderstoodOrRefusedWithItsPlace(@ForAll long seed, @ForAll @IntRange(max = 1) int which)
             throws Exception {
-        byte[] bytes = mutated(TRANSCRIPTS.get(which), new SplittableRandom(seed));
-        inProportion(() -> {
+        byte[] bytes = Fuzz.mutated(TRANSCRIPTS.get(which), new SplittableRandom(seed));
+        Fuzz.inProportion(() -> {
             try {
                 Transcript transcript = Transcript.read(new ByteArrayInputStream(bytes));
                 assertThat(transcript.describe()).hasSize(transcript.size());
@@ -146,10 +94,10 @@ class InputFuzzTest {
     }
 
     /** What it says is done, on a machine that it describes. */
-    @Property(tries = 300)
+    @Property
     void whatIsUnderstoodCanBeReplayed(@ForAll long seed, @ForAll @IntRange(max = 1) int which) throws Exception {
-        byte[] bytes = mutated(TRANSCRIPTS.get(which), new SplittableRandom(seed));
-        inProportion(() -> {
+        byte[] bytes = Fuzz.mutated(TRANSCRIPTS.get(which), new SplittableRandom(seed));
+        Fuzz.inProportion(() -> {
             Transcript transcript;
             try {
                 transcript = Transcript.read(new ByteArrayInputStream(bytes));
@@ -167,11 +115,11 @@ class InputFuzzTest {
     @Property
     void aDeviceTakesAStreamOrRefusesIt(@ForAll long seed, @ForAll @IntRange(min = 1, max = 4096) int buffer)
             throws Exception {
-        byte[] bytes = mutated(STATE, new SplittableRandom(seed));
+        byte[] bytes = Fuzz.mutated(STATE, new SplittableRandom(seed));
         try (VfioContainer container = Vfio.using(PROCESS).openContainer();
                 VfioDevice device = container.openMediatedDevice(MTTY)) {
             MigrationDriver driver = MigrationDriver.of(device).orElseThrow();
-            inProportion(() -> {
+            Fuzz.inProportion(() -> {
                 try {
                     driver.restore(Channels.newChannel(new ByteArrayInputStream(bytes)),
                             MigrationOptions.DEFAULT.withBufferSize(buffer).withStallTimeout(Duration.ZERO),
@@ -192,7 +140,7 @@ class InputFuzzTest {
             VfioDevice device = mediated ? container.openMediatedDevice(MTTY) : container.openDevice(PCI);
             MemorySegment memory = arena.allocate(Math.max(8, bytes.length), 8);
             memory.asSlice(0, bytes.length).copyFrom(MemorySegment.ofArray(bytes));
-            inProportion(() -> {
+            Fuzz.inProportion(() -> {
                 FeatureRequest request = FeatureRequest.raw(memory);
                 int result = device.executeRaw(request);
                 if (result < 0) {
@@ -202,39 +150,5 @@ class InputFuzzTest {
             });
         }
         PROCESS.openFiles().keySet().forEach(PROCESS::close);
-    }
-
-    @Provide
-    Arbitrary<List<String>> commandLines() {
-        Arbitrary<String> words = Arbitraries.of("demo", "features", "token", "set", "check", "replay", "record", "-o",
-                "--file", "--stdin", "--emulated", "--native", "--kernel", "6.12", "7.2", "--json", "--pf", "--vf",
-                "0000:01:00.0", "0000:0f:00.0", "1:0.0", "--help", "-h", "--version", "-V", "--", "-", "",
-                "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001", "/nonexistent/file", "/", "--file=", "--kernel=", "-o=", "@x",
-                "\"", "'", "--x", "é\0", "%s%n", "${sys:user.home}");
-        Arbitrary<String> any = Arbitraries.frequencyOf(net.jqwik.api.Tuple.of(12, words),
-                net.jqwik.api.Tuple.of(1, Arbitraries.strings().ofMaxLength(20)));
-        return any.list().ofMinSize(0).ofMaxSize(7).map(list -> {
-            List<String> line = new ArrayList<>(list);
-            // Nothing is to be written, nor the kernel of this machine to be asked.
-            line.removeIf(word -> word.startsWith("-o"));
-            return line;
-        });
-    }
-
-    @Property
-    void anyCommandLineEndsWithADocumentedExitCode(@ForAll("commandLines") List<String> line) throws Exception {
-        StringWriter out = new StringWriter();
-        StringWriter err = new StringWriter();
-        if (line.contains("--stdin")) {
-            return; // That of this JVM is nobody's to read.
-        }
-        inProportion(() -> {
-            int exitCode = Main.run(new PrintWriter(out), new PrintWriter(err), line.toArray(String[]::new));
-            assertThat(exitCode).as("exit code, with %s", err).isBetween(0, 4);
-            assertThat(err.toString()).doesNotContain("Exception", "\tat ");
-            if (exitCode != 0 && out.toString().isEmpty()) {
-                assertThat(err.toString().lines()).hasSize(1).allMatch(said -> said.startsWith("vfio4j: "));
-            }
-        });
     }
 }

@@ -11,6 +11,8 @@ import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.uapi.iommufd_h;
 import io.github.vfio4j.uapi.vfio_h;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -108,7 +110,7 @@ public final class Scene {
                 opened.close();
             } catch (Exception e) {
                 if (!closingMayBeRefused) {
-                    complain("closing " + opened + " afterwards: " + e);
+                    complain("closing " + opened + " afterwards: " + inFull(e));
                 }
             }
         }
@@ -314,6 +316,13 @@ public final class Scene {
         public String toString() {
             return process.toString();
         }
+    }
+
+    /** With all that is behind it: what happens once in a thousand runs can be explained from the report alone. */
+    static String inFull(Throwable thrown) {
+        StringWriter text = new StringWriter();
+        thrown.printStackTrace(new PrintWriter(text, true));
+        return text.toString().strip();
     }
 
     /** Whether an error number is in an exception, in what caused it, or in what is suppressed in either. */

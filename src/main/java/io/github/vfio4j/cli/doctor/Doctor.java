@@ -34,7 +34,7 @@ public final class Doctor {
      *             {@code ENODEV} if there is none at the address
      */
     public static Report examine(Machine machine, PciAddress function) throws VfioException {
-        return examine(machine, Device.pci(machine.files(), function),
+        return examine(machine, Device.pci(machine.files(), function), function.toString(),
                 "There is no PCI function at this address; 'lspci -D' lists those there are");
     }
 
@@ -45,17 +45,18 @@ public final class Doctor {
      *             {@code ENODEV} if there is none of that name
      */
     public static Report examine(Machine machine, UUID mediatedDevice) throws VfioException {
-        return examine(machine, Device.mediated(machine.files(), mediatedDevice), "There is no mediated device of this"
-                + " name; 'ls /sys/bus/mdev/devices' lists those there are, and writing a UUID to its type's 'create'"
-                + " makes one");
+        // Not repeated where there is none: it may be a VF token that has got into the wrong place.
+        return examine(machine, Device.mediated(machine.files(), mediatedDevice), "a mediated device",
+                "There is none with this UUID; 'ls /sys/bus/mdev/devices' lists those there are, and writing a UUID to"
+                        + " its type's 'create' makes one");
     }
 
-    private static Report examine(Machine machine, Device device, String none) throws VfioException {
+    private static Report examine(Machine machine, Device device, String called, String none) throws VfioException {
         if (!machine.isLinux()) {
             return elsewhere(machine);
         }
         if (!device.exists()) {
-            throw new VfioException("examine " + device, Errno.ENODEV, none);
+            throw new VfioException("examine " + called, Errno.ENODEV, none);
         }
         return new Report(device + device.id().map(id -> " (" + id + ")").orElse("") + ": " + machine,
                 findings(new Examination(machine, device)), List.of(),

@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Optional;
+import picocli.CommandLine.Help.Ansi;
 
 /**
  * The findings about a device or a machine, for people and for programs.
@@ -26,17 +27,23 @@ public record Report(String subject, List<Finding> findings, List<String> functi
         return findings.stream().filter(finding -> finding.outcome() == Outcome.PROBLEM).findFirst();
     }
 
-    /** Writes it for people: the next step first, then everything. */
-    public void print(PrintWriter out) {
+    /**
+     * Writes it for people: the next step first, then everything.
+     *
+     * @param ansi
+     *            whether in colours
+     */
+    public void print(PrintWriter out, Ansi ansi) {
         out.println(subject);
         out.println();
+        String next = ansi.string("@|bold Next:|@ ");
         next().ifPresentOrElse(finding -> {
-            out.println("Next: " + finding.message());
+            out.println(next + finding.message());
             printFix(out, finding.fix());
-        }, () -> out.println("Next: nothing stands in the way; " + allWell));
+        }, () -> out.println(next + "nothing stands in the way; " + allWell));
         out.println();
         for (Finding finding : findings) {
-            out.printf("%-14s  %-13s  %s%n", finding.outcome(), finding.check(), finding.message());
+            out.printf("%s  %-13s  %s%n", inColour(finding.outcome(), ansi), finding.check(), finding.message());
             if (!next().equals(Optional.of(finding))) {
                 printFix(out, finding.fix());
             }
@@ -45,6 +52,17 @@ public record Report(String subject, List<Finding> findings, List<String> functi
             out.println();
             functions.forEach(out::println);
         }
+    }
+
+    /** A column. */
+    private static String inColour(Outcome outcome, Ansi ansi) {
+        String text = String.format("%-14s", outcome);
+        return switch (outcome) {
+            case OK -> ansi.string("@|green " + text + "|@");
+            case NOTE, UNKNOWN -> ansi.string("@|yellow " + text + "|@");
+            case PROBLEM -> ansi.string("@|bold,red " + text + "|@");
+            case NOT_APPLICABLE -> text;
+        };
     }
 
     private static void printFix(PrintWriter out, Fix fix) {

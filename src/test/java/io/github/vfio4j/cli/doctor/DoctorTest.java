@@ -27,6 +27,7 @@ import org.junit.jupiter.api.condition.OS;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import picocli.CommandLine.Help.Ansi;
 
 /** What a new user finds in the way, one thing at a time, and the step that is named first. */
 @EnabledOnOs(OS.LINUX)
@@ -62,7 +63,7 @@ class DoctorTest {
 
     private static String text(Report report) {
         StringWriter text = new StringWriter();
-        report.print(new PrintWriter(text));
+        report.print(new PrintWriter(text), Ansi.OFF);
         return text.toString().replace(System.lineSeparator(), "\n");
     }
 
