@@ -216,6 +216,31 @@ final class Diagnosis {
                 Errno.ENODEV, "Its driver is just giving it up");
     }
 
+    private static String noMemory(OptionalLong lockedMemory) {
+        return "The process may not lock that much memory" + (lockedMemory.isPresent()
+                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
+                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
+                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
+                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less");
+    }
+
+    /**
+     * VFIO_DEVICE_ATTACH_IOMMUFD_PT: with the first device what is mapped already is pinned, and with each the addresses
+     * that its IOMMU keeps for itself are taken away.
+     *
+     * @param lockedMemory
+     *            what the process may lock
+     */
+    static Map<Errno, String> attach(OptionalLong lockedMemory) {
+        return Map.of(Errno.EADDRINUSE,
+                "Something is mapped at addresses that the device or its IOMMU can't use: unmap that, open the device"
+                        + " first, and map within dmaLimits().iovaRanges()",
+                Errno.ENOMEM, noMemory(lockedMemory), Errno.EFAULT,
+                "Memory that was mapped before is not there any more: unmap it before it is freed", Errno.EINVAL,
+                "Its IOMMU does not go with that of the devices here, or another device of its group is attached"
+                        + " elsewhere: open it through an Iommufd of its own, all devices of the group with it");
+    }
+
     /**
      * VFIO_IOMMU_MAP_DMA and IOMMU_IOAS_MAP, of what this library has found to be all right.
      *
@@ -223,11 +248,7 @@ final class Diagnosis {
      *            what the process may lock
      */
     static Map<Errno, String> map(OptionalLong lockedMemory) {
-        return Map.of(Errno.ENOMEM, "The process may not lock that much memory" + (lockedMemory.isPresent()
-                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
-                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
-                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
-                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"), Errno.ENOSPC,
+        return Map.of(Errno.ENOMEM, noMemory(lockedMemory), Errno.ENOSPC,
                 "A container has at most dma_entry_limit mappings, 65535 unless it was loaded with another number: map fewer"
                         + " and larger pieces, unmap some, or raise it"
                         + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",
