@@ -254,7 +254,8 @@ final class Diagnosis {
                         + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",
                 Errno.EFAULT,
                 "The memory is not there, or it can't be written and devices would: a file may be shorter than its mapping,"
-                        + " or the memory was unmapped or protected behind the JVM's back",
+                        + " or the memory was unmapped or protected behind the JVM's back. Or it is a device's (a RegionView),"
+                        + " which a container maps and an iommufd does not",
                 Errno.EEXIST, "Somebody else has mapped something there by the same descriptor", Errno.EINVAL,
                 "The IOMMU can't do that: a direction it does not have, memory of a kind that can't be pinned, or an address"
                         + " that a device has meanwhile taken");
