@@ -114,7 +114,10 @@ final class Diagnosis {
 
     /** VFIO_GROUP_SET_CONTAINER. */
     static Map<Errno, String> setContainer(int group) {
-        return Map.of(Errno.EPERM, viability(group), Errno.EBUSY, viability(group));
+        return Map.of(Errno.EPERM, viability(group), Errno.EBUSY, viability(group), Errno.EINVAL,
+                "What is mapped in the container lies where devices of the group have no addresses, or their IOMMU does not"
+                        + " go with that of the devices there: unmap it, open all devices before anything is mapped, or"
+                        + " open this one through a container of its own");
     }
 
     /** VFIO_GROUP_GET_DEVICE_FD. */

@@ -188,6 +188,26 @@ class DmaTest {
         }
     }
 
+    /** The kernel looks at what is mapped when a group joins. */
+    @Test
+    void aDeviceThatMappingsKeepOutIsExplained() throws VfioException {
+        EmulatedProcess user = EmulatedKernel.builder(KernelProfile.LINUX_6_12)
+                .pciFunction(PLAIN.toString(), function -> function.group(5))
+                .pciFunction("0000:03:00.0", function -> function.group(6)).build().newProcess();
+        FaultInjectingBackend second = new FaultInjectingBackend(user);
+        try (VfioContainer container = Vfio.using(second).openContainer();
+                VfioDevice device = container.openDevice(PLAIN);
+                DmaMapping mapping = container.allocate(PAGE, DmaDirection.TO_DEVICE)) {
+            second.inject(Fault.onRequest(vfio_h.VFIO_GROUP_SET_CONTAINER()).fails(Errno.EINVAL));
+            assertThatExceptionOfType(VfioException.class)
+                    .isThrownBy(() -> container.openDevice(PciAddress.parse("0000:03:00.0")))
+                    .matches(e -> e.is(Errno.EINVAL)).withMessageContaining("before anything is mapped");
+            assertThat(device.probeAll()).isNotEmpty();
+            assertThat(mapping.isMapped()).isTrue();
+        }
+        assertThat(user.openDescriptors()).isEqualTo(3);
+    }
+
     /** It is no memory of the process's, so none of that is locked. */
     @Test
     void memoryOfADeviceDoesNotCountAsLocked() throws VfioException {
