@@ -325,7 +325,8 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      *            not named stay, of memory that has been reset
      * @throws VfioException
      *             {@code EINVAL} if it reaches functions of other groups, such as have another driver, or such as were not
-     *             opened through the same {@link Iommufd}; {@code ENODEV} if neither slot nor bus can be reset
+     *             opened through the same {@link Iommufd}; {@code ENODEV} if neither slot nor bus can be reset;
+     *             {@code ENOTTY} if a link has not come up again after the reset
      */
     public void hotReset(VfioDevice... others) throws VfioException {
         List<VfioDevice> reached = new ArrayList<>(List.of(others));
