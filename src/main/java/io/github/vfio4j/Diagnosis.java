@@ -114,7 +114,10 @@ final class Diagnosis {
 
     /** VFIO_GROUP_SET_CONTAINER. */
     static Map<Errno, String> setContainer(int group) {
-        return Map.of(Errno.EPERM, viability(group), Errno.EBUSY, viability(group));
+        return Map.of(Errno.EPERM, viability(group), Errno.EBUSY, viability(group), Errno.EINVAL,
+                "What is mapped in the container lies where devices of the group have no addresses, or their IOMMU does not"
+                        + " go with that of the devices there: unmap it, open all devices before anything is mapped, or"
+                        + " open this one through a container of its own");
     }
 
     /** VFIO_GROUP_GET_DEVICE_FD. */
@@ -216,6 +219,31 @@ final class Diagnosis {
                 Errno.ENODEV, "Its driver is just giving it up");
     }
 
+    private static String noMemory(OptionalLong lockedMemory) {
+        return "The process may not lock that much memory" + (lockedMemory.isPresent()
+                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
+                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
+                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
+                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less");
+    }
+
+    /**
+     * VFIO_DEVICE_ATTACH_IOMMUFD_PT: with the first device what is mapped already is pinned, and with each the addresses
+     * that its IOMMU keeps for itself are taken away.
+     *
+     * @param lockedMemory
+     *            what the process may lock
+     */
+    static Map<Errno, String> attach(OptionalLong lockedMemory) {
+        return Map.of(Errno.EADDRINUSE,
+                "Something is mapped at addresses that the device or its IOMMU can't use: unmap that, open the device"
+                        + " first, and map within dmaLimits().iovaRanges()",
+                Errno.ENOMEM, noMemory(lockedMemory), Errno.EFAULT,
+                "Memory that was mapped before is not there any more: unmap it before it is freed", Errno.EINVAL,
+                "Its IOMMU does not go with that of the devices here, or another device of its group is attached"
+                        + " elsewhere: open it through an Iommufd of its own, all devices of the group with it");
+    }
+
     /**
      * VFIO_IOMMU_MAP_DMA and IOMMU_IOAS_MAP, of what this library has found to be all right.
      *
@@ -223,17 +251,14 @@ final class Diagnosis {
      *            what the process may lock
      */
     static Map<Errno, String> map(OptionalLong lockedMemory) {
-        return Map.of(Errno.ENOMEM, "The process may not lock that much memory" + (lockedMemory.isPresent()
-                ? ": RLIMIT_MEMLOCK is " + lockedMemory.getAsLong() + " bytes, " + lockedMemory.getAsLong() / 1024
-                        + " in 'ulimit -l'. Raise it ('ulimit -l unlimited' before the program starts,"
-                        + " LimitMEMLOCK=infinity in a systemd unit), give it CAP_IPC_LOCK, or map less"
-                : " (RLIMIT_MEMLOCK, 'ulimit -l'), or there is none left: map less"), Errno.ENOSPC,
+        return Map.of(Errno.ENOMEM, noMemory(lockedMemory), Errno.ENOSPC,
                 "A container has at most dma_entry_limit mappings, 65535 unless it was loaded with another number: map fewer"
                         + " and larger pieces, unmap some, or raise it"
                         + " (/sys/module/vfio_iommu_type1/parameters/dma_entry_limit)",
                 Errno.EFAULT,
                 "The memory is not there, or it can't be written and devices would: a file may be shorter than its mapping,"
-                        + " or the memory was unmapped or protected behind the JVM's back",
+                        + " or the memory was unmapped or protected behind the JVM's back. Or it is a device's (a RegionView),"
+                        + " which a container maps and an iommufd does not",
                 Errno.EEXIST, "Somebody else has mapped something there by the same descriptor", Errno.EINVAL,
                 "The IOMMU can't do that: a direction it does not have, memory of a kind that can't be pinned, or an address"
                         + " that a device has meanwhile taken");

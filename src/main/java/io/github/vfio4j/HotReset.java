@@ -54,9 +54,12 @@ record HotReset(VfioDevice device, List<VfioDevice> reached) {
             return Verdict.check("VFIO_DEVICE_PCI_HOT_RESET of " + device,
                     device.handle().ioctl(vfio_h.VFIO_DEVICE_PCI_HOT_RESET(), argument),
                     Map.of(Errno.EINVAL,
-                            "The reset reaches functions that were not named, or that have another driver than"
-                                    + " vfio-pci: hotResetInfo() lists them",
-                            Errno.ENODEV, "Neither the slot nor the bus of the function can be reset", Errno.EAGAIN,
+                            "The reset reaches functions that were not named, that have another driver than vfio-pci,"
+                                    + " or that were not opened through the same Iommufd: hotResetInfo() lists them",
+                            Errno.ENODEV, "Neither the slot nor the bus of the function can be reset", Errno.ENOTTY,
+                            "It is no PCI device; or it was reset, and the link to it has not come up again in time: see"
+                                    + " dmesg, and open it anew",
+                            Errno.EAGAIN,
                             "Something else is just resetting one of them; try again", Errno.EBUSY,
                             "One of them is just being used; try again"));
         }

@@ -109,7 +109,9 @@ public final class Iommufd implements Iommu {
      *             ({@code ENOENT}) or takes no token for them ({@code EINVAL}), the group's file is open ({@code EBUSY}), the
      *             device is bound already ({@code EINVAL}), a host driver or another iommufd has a device of its group
      *             ({@code EPERM}), the file is closed to this user ({@code EACCES}), or the token is missing or wrong
-     *             ({@code EACCES}) or none is taken ({@code EINVAL}); the message says which. Nothing stays open then
+     *             ({@code EACCES}) or none is taken ({@code EINVAL}), or what is mapped already lies where the device has no
+     *             addresses ({@code EADDRINUSE}) or is more than the process may lock ({@code ENOMEM}); the message says
+     *             which. Nothing stays open then
      */
     @Override
     public VfioDevice openDevice(PciAddress address, VfToken token) throws VfioException {
@@ -238,7 +240,8 @@ public final class Iommufd implements Iommu {
             vfio_device_attach_iommufd_pt.argsz(argument, (int) ATTACH_WITHOUT_PASID);
             vfio_device_attach_iommufd_pt.pt_id(argument, addressSpace);
             Verdict.check("VFIO_DEVICE_ATTACH_IOMMUFD_PT " + name,
-                    device.ioctl(VFIO_DEVICE_ATTACH_IOMMUFD_PT(), argument));
+                    device.ioctl(VFIO_DEVICE_ATTACH_IOMMUFD_PT(), argument),
+                    () -> Diagnosis.attach(LockedMemory.limit(sysfs)));
         }
     }
 

@@ -320,10 +320,13 @@ public final class VfioDevice implements FeatureTarget, AutoCloseable {
      *
      * @param others
      *            the other devices that are reset with it, at least one of each IOMMU group; the group, if it was opened
-     *            through one, is shown to the kernel as evidence that they are the program's
+     *            through one, is shown to the kernel as evidence that they are the program's. Of devices that were opened
+     *            through an {@link Iommufd} the kernel knows by itself which are the program's; the views of those that are
+     *            not named stay, of memory that has been reset
      * @throws VfioException
-     *             {@code EINVAL} if it reaches functions of other groups, or such as have another driver; {@code ENODEV} if
-     *             neither slot nor bus can be reset
+     *             {@code EINVAL} if it reaches functions of other groups, such as have another driver, or such as were not
+     *             opened through the same {@link Iommufd}; {@code ENODEV} if neither slot nor bus can be reset;
+     *             {@code ENOTTY} if a link has not come up again after the reset
      */
     public void hotReset(VfioDevice... others) throws VfioException {
         List<VfioDevice> reached = new ArrayList<>(List.of(others));

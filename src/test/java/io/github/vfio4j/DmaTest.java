@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import io.github.vfio4j.backend.Fault;
 import io.github.vfio4j.backend.FaultInjectingBackend;
 import io.github.vfio4j.backend.IoctlBackend;
+import io.github.vfio4j.device.RegionView;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
@@ -184,6 +185,46 @@ class DmaTest {
     private static void mapMany(Iommu iommu, MemorySegment memory, List<DmaMapping> mappings) throws VfioException {
         for (int i = 0; i < 70_000; i++) {
             mappings.add(iommu.map(memory, DmaDirection.TO_DEVICE));
+        }
+    }
+
+    /** The kernel looks at what is mapped when a group joins. */
+    @Test
+    void aDeviceThatMappingsKeepOutIsExplained() throws VfioException {
+        EmulatedProcess user = EmulatedKernel.builder(KernelProfile.LINUX_6_12)
+                .pciFunction(PLAIN.toString(), function -> function.group(5))
+                .pciFunction("0000:03:00.0", function -> function.group(6)).build().newProcess();
+        FaultInjectingBackend second = new FaultInjectingBackend(user);
+        try (VfioContainer container = Vfio.using(second).openContainer();
+                VfioDevice device = container.openDevice(PLAIN);
+                DmaMapping mapping = container.allocate(PAGE, DmaDirection.TO_DEVICE)) {
+            second.inject(Fault.onRequest(vfio_h.VFIO_GROUP_SET_CONTAINER()).fails(Errno.EINVAL));
+            assertThatExceptionOfType(VfioException.class)
+                    .isThrownBy(() -> container.openDevice(PciAddress.parse("0000:03:00.0")))
+                    .matches(e -> e.is(Errno.EINVAL)).withMessageContaining("before anything is mapped");
+            assertThat(device.probeAll()).isNotEmpty();
+            assertThat(mapping.isMapped()).isTrue();
+        }
+        assertThat(user.openDescriptors()).isEqualTo(3);
+    }
+
+    /** It is no memory of the process's, so none of that is locked. */
+    @Test
+    void memoryOfADeviceDoesNotCountAsLocked() throws VfioException {
+        EmulatedProcess user = EmulatedKernel.builder(KernelProfile.LINUX_6_12).lockedMemoryLimit(4096)
+                .pciFunction(PLAIN.toString(), function -> function.memoryBar(0, 1 << 20)).build().newProcess()
+                .withoutIpcLock();
+        try (VfioContainer container = Vfio.using(user).openContainer();
+                VfioDevice device = container.openDevice(PLAIN)) {
+            RegionView bar = device.region(0).map();
+            DmaMapping ofDevice = container.map(bar.segment(), DmaDirection.BIDIRECTIONAL);
+            assertThat(user.lockedMemory()).isZero();
+            DmaMapping own = container.allocate(4096, DmaDirection.TO_DEVICE);
+            assertThat(user.lockedMemory()).isEqualTo(4096);
+            ofDevice.close();
+            assertThat(user.lockedMemory()).isEqualTo(4096);
+            own.close();
+            assertThat(user.lockedMemory()).isZero();
         }
     }
 

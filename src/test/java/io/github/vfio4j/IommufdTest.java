@@ -4,6 +4,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_BIND_IOMMUFD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
@@ -181,6 +182,40 @@ class IommufdTest {
                 throw new AssertionError(e);
             }
         });
+    }
+
+    /** An address space without devices has all addresses, and pins nothing. */
+    @Test
+    void whatWasMappedBeforeCanKeepADeviceOut() throws VfioException {
+        try (Arena arena = Arena.ofShared(); Iommufd iommufd = vfio.openIommufd()) {
+            MemorySegment page = arena.allocate(4096, 4096);
+            DmaMapping inTheWay = iommufd.map(0xfee0_0000L, page, DmaDirection.TO_DEVICE);
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> iommufd.openDevice(PLAIN))
+                    .matches(e -> e.is(Errno.EADDRINUSE)).withMessageContaining("open the device first");
+            inTheWay.close();
+            try (VfioDevice device = iommufd.openDevice(PLAIN)) {
+                assertThat(device.info().isPci()).isTrue();
+                assertThatIllegalArgumentException()
+                        .isThrownBy(() -> iommufd.map(0xfee0_0000L, page, DmaDirection.TO_DEVICE))
+                        .withMessageContaining("not within one of the ranges");
+            }
+        }
+        assertThat(process.openDescriptors()).isEqualTo(3);
+    }
+
+    @Test
+    void whatWasMappedBeforeIsLockedWithTheFirstDevice() throws VfioException {
+        EmulatedProcess user = EmulatedKernel.builder(KernelProfile.LINUX_7_2.withCdev()).lockedMemoryLimit(4 * 4096)
+                .pciFunction(PLAIN.toString(), function -> function.group(5)).build().newProcess().withoutIpcLock();
+        try (Iommufd iommufd = Vfio.using(user).openIommufd();
+                DmaMapping large = iommufd.allocate(5 * 4096, DmaDirection.BIDIRECTIONAL)) {
+            assertThat(large.isMapped()).isTrue();
+            assertThatExceptionOfType(VfioException.class).isThrownBy(() -> iommufd.openDevice(PLAIN))
+                    .matches(e -> e.is(Errno.ENOMEM)).withMessageContaining("RLIMIT_MEMLOCK is 16384 bytes");
+            large.close();
+            iommufd.openDevice(PLAIN).close();
+        }
+        assertThat(user.openDescriptors()).isEqualTo(3);
     }
 
     @Test

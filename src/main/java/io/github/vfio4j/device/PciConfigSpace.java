@@ -34,13 +34,20 @@ public final class PciConfigSpace implements RegisterAccess {
     private static final int COMMAND = 0x04;
     private static final int STATUS = 0x06;
     private static final int REVISION = 0x08;
+    private static final int CACHE_LINE_SIZE = 0x0c;
+    private static final int LATENCY_TIMER = 0x0d;
     private static final int HEADER_TYPE = 0x0e;
+    private static final int SELF_TEST = 0x0f;
     private static final int FIRST_BAR = 0x10;
+    private static final int CARDBUS_CIS = 0x28;
     private static final int SUBSYSTEM_VENDOR_ID = 0x2c;
     private static final int SUBSYSTEM_ID = 0x2e;
+    private static final int EXPANSION_ROM = 0x30;
     private static final int CAPABILITIES = 0x34;
     private static final int INTERRUPT_LINE = 0x3c;
     private static final int INTERRUPT_PIN = 0x3d;
+    private static final int MIN_GRANT = 0x3e;
+    private static final int MAX_LATENCY = 0x3f;
     private static final int HEADER_SIZE = 0x40;
     private static final int STANDARD_SIZE = 0x100;
     private static final int BARS = 6;
@@ -142,6 +149,28 @@ public final class PciConfigSpace implements RegisterAccess {
     }
 
     /**
+     * How large the machine's cache lines are, as the function has been told.
+     *
+     * @return words of 32 bits, 0‥0xff
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int cacheLineSize() throws VfioException {
+        return get8(CACHE_LINE_SIZE) & 0xff;
+    }
+
+    /**
+     * How long the function may keep a conventional bus; of no meaning to PCI Express.
+     *
+     * @return cycles of the bus, 0‥0xff
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int latencyTimer() throws VfioException {
+        return get8(LATENCY_TIMER) & 0xff;
+    }
+
+    /**
      * The layout of the header.
      *
      * @return 0 for a device, with bit 7 set if it has several functions
@@ -150,6 +179,17 @@ public final class PciConfigSpace implements RegisterAccess {
      */
     public int headerType() throws VfioException {
         return get8(HEADER_TYPE) & 0xff;
+    }
+
+    /**
+     * The built-in self-test (BIST).
+     *
+     * @return bit 7 if the function has one, bit 6 while it runs, bits 0‥3 its result, 0 for passed
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int selfTest() throws VfioException {
+        return get8(SELF_TEST) & 0xff;
     }
 
     /**
@@ -166,6 +206,17 @@ public final class PciConfigSpace implements RegisterAccess {
             throw new IndexOutOfBoundsException("A PCI function has BARs 0 to 5, not " + index);
         }
         return get32(FIRST_BAR + (long) index * Integer.BYTES);
+    }
+
+    /**
+     * Where the function's card information is, if it is one for CardBus.
+     *
+     * @return 32 bits, 0 for none
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int cardbusCis() throws VfioException {
+        return get32(CARDBUS_CIS);
     }
 
     /**
@@ -191,6 +242,17 @@ public final class PciConfigSpace implements RegisterAccess {
     }
 
     /**
+     * The base address register of the expansion ROM, as the program last wrote it; what is in the ROM is in {@link DeviceRegion#ROM}.
+     *
+     * @return 32 bits, bit 0 if the ROM is to answer
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int expansionRom() throws VfioException {
+        return get32(EXPANSION_ROM);
+    }
+
+    /**
      * A register for software alone.
      *
      * @return 0‥0xff
@@ -210,6 +272,28 @@ public final class PciConfigSpace implements RegisterAccess {
      */
     public int interruptPin() throws VfioException {
         return get8(INTERRUPT_PIN) & 0xff;
+    }
+
+    /**
+     * How long a burst the function wants on a conventional bus; 0 with PCI Express.
+     *
+     * @return quarters of a microsecond, 0‥0xff
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int minGrant() throws VfioException {
+        return get8(MIN_GRANT) & 0xff;
+    }
+
+    /**
+     * How often the function wants a conventional bus; 0 with PCI Express.
+     *
+     * @return quarters of a microsecond, 0‥0xff
+     * @throws VfioException
+     *             if the kernel refuses
+     */
+    public int maxLatency() throws VfioException {
+        return get8(MAX_LATENCY) & 0xff;
     }
 
     /**

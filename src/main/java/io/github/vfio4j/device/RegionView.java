@@ -152,6 +152,36 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
     }
 
     /**
+     * Reads 8 bits; what follows in the program is done after it.
+     *
+     * @param offset
+     *            where
+     * @return the value
+     */
+    public byte get8Acquire(long offset) {
+        try {
+            return (byte) BYTE.getAcquire(memory, offset);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Byte.BYTES, e);
+        }
+    }
+
+    /**
+     * Reads 16 bits; what follows in the program is done after it.
+     *
+     * @param offset
+     *            where, a multiple of 2
+     * @return the value
+     */
+    public short get16Acquire(long offset) {
+        try {
+            return (short) SHORT.getAcquire(memory, offset);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Short.BYTES, e);
+        }
+    }
+
+    /**
      * Reads 32 bits; what follows in the program is done after it.
      *
      * @param offset
@@ -178,6 +208,38 @@ public final class RegionView implements RegisterAccess, AutoCloseable {
             return (long) LONG.getAcquire(memory, offset);
         } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
             throw refused(offset, Long.BYTES, e);
+        }
+    }
+
+    /**
+     * Writes 8 bits; what comes before in the program is done before it.
+     *
+     * @param offset
+     *            where
+     * @param value
+     *            the value
+     */
+    public void put8Release(long offset, byte value) {
+        try {
+            BYTE.setRelease(memory, offset, value);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Byte.BYTES, e);
+        }
+    }
+
+    /**
+     * Writes 16 bits; what comes before in the program is done before it.
+     *
+     * @param offset
+     *            where, a multiple of 2
+     * @param value
+     *            the value
+     */
+    public void put16Release(long offset, short value) {
+        try {
+            SHORT.setRelease(memory, offset, value);
+        } catch (IllegalStateException | IndexOutOfBoundsException | IllegalArgumentException e) {
+            throw refused(offset, Short.BYTES, e);
         }
     }
 

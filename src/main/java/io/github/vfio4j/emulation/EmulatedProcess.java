@@ -6,6 +6,7 @@ import io.github.vfio4j.Errno;
 import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.emulation.fs.AttributeFile;
 import io.github.vfio4j.emulation.fs.CallContext;
+import io.github.vfio4j.emulation.fs.DeviceMappings;
 import io.github.vfio4j.emulation.fs.EventFd;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.LockedMemory;
@@ -41,6 +42,7 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
     private final boolean root;
     private final FdTable descriptors;
     private final LockedMemory lockedMemory;
+    private final DeviceMappings deviceMappings = new DeviceMappings();
     private final CallContext withoutPointees;
 
     EmulatedProcess(EmulatedKernel kernel, FileTree files, int descriptorLimit, long lockedMemoryLimit, boolean root) {
@@ -213,10 +215,19 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         }
         try {
             error = mapping.check();
-            return error != 0 ? MemorySegment.ofAddress(error) : file.mmap(arena, mapping);
+            return error != 0 ? MemorySegment.ofAddress(error) : mapDevice(arena, file, mapping);
         } finally {
             file.release();
         }
+    }
+
+    /** Of all files here, those of devices alone can be mapped. */
+    private MemorySegment mapDevice(Arena arena, OpenFile file, Mapping mapping) {
+        MemorySegment mapped = file.mmap(arena, mapping);
+        if (mapped.byteSize() > 0) {
+            deviceMappings.add(mapped);
+        }
+        return mapped;
     }
 
     /** This machine has set no huge pages aside. */
@@ -287,6 +298,11 @@ public final class EmulatedProcess implements IoctlBackend, AutoCloseable {
         @Override
         public LockedMemory lockedMemory() {
             return lockedMemory;
+        }
+
+        @Override
+        public boolean isDeviceMemory(long address, long size) {
+            return deviceMappings.overlap(address, size);
         }
 
         @Override

@@ -25,6 +25,8 @@ import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.UUID;
+import java.util.function.BiConsumer;
+import java.util.function.Consumer;
 
 /**
  * The calls on /dev/iommu and on the devices' own files, right and wrong, in right and wrong states; on a kernel without
@@ -60,7 +62,13 @@ final class CdevCalls {
         return Arena.global().allocateFrom(ValueLayout.JAVA_BYTE, HexFormat.of().parseHex(hex));
     }
 
-    static void run(Machine machine, List<UUID> mediatedDevices) {
+    /**
+     * On the functions of a machine, and on mediated devices.
+     *
+     * @param withoutData
+     *            runs calls of which what is read depends on the device
+     */
+    static void run(Machine machine, Consumer<Runnable> withoutData, List<UUID> mediatedDevices) {
         try (Arena arena = Arena.ofConfined()) {
             CdevCalls calls = new CdevCalls(machine.backend(), arena);
             calls.iommufd();
@@ -71,6 +79,10 @@ final class CdevCalls {
             List<String> all = new ArrayList<>(List.of(PCI_DEVICES + machine.plainFunction(), physicalFunction));
             mediatedDevices.forEach(device -> all.add(MDEVS + device));
             calls.sharing(all);
+            HotResetCalls hotReset = new HotResetCalls(machine.backend(), withoutData, arena);
+            calls.hotReset(PCI_DEVICES + machine.plainFunction(), hotReset::throughCdev);
+            calls.hotReset(physicalFunction, hotReset::throughCdev);
+            mediatedDevices.forEach(device -> calls.hotReset(MDEVS + device, hotReset::unknown));
             new IoasCalls(calls, machine.backend(), arena).run(all);
             calls.tokens(physicalFunction, PCI_DEVICES + machine.physicalFunction().plus(1));
         }
@@ -444,6 +456,17 @@ final class CdevCalls {
         destroy(iommufd, third);
         int last = ioas(iommufd);
         attach(device, last);
+    }
+
+    private void hotReset(String sysfs, BiConsumer<Integer, Integer> calls) {
+        int iommufd = open("/dev/iommu");
+        int device = open(cdev(sysfs));
+        if (device >= 0) {
+            bind(device, iommufd);
+            calls.accept(device, iommufd);
+        }
+        backend.close(device);
+        backend.close(iommufd);
     }
 
     /** Who comes first, the group or the device's own file. */

@@ -19,7 +19,7 @@ class CdevCallsTest {
     @MethodSource("kernels")
     void runsOnEveryKernelAndClosesWhatItOpens(KernelProfile kernel) {
         EmulatedMachine machine = new EmulatedMachine(kernel);
-        CdevCalls.run(machine, List.of());
+        CdevCalls.run(machine, Runnable::run, List.of());
         assertThat(machine.openDescriptors()).isEqualTo(3);
     }
 }

@@ -10,7 +10,10 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MASK;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_FEATURE_SET;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_INFO;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_PCI_HOT_RESET;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_GET_DEVICE_FD;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_GROUP_SET_CONTAINER;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_MAP_DMA;
 import static io.github.vfio4j.uapi.vfio_h.VFIO_IOMMU_UNMAP_DMA;
@@ -48,6 +51,7 @@ final class DifferentialBackend implements IoctlBackend {
 
     /** Where the data of VFIO_DEVICE_SET_IRQS begin. */
     private static final long IRQ_SET_DATA = 20;
+    private static final long HOT_RESET_GROUPS = 12;
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED;
 
     private final IoctlBackend real;
@@ -57,6 +61,8 @@ final class DifferentialBackend implements IoctlBackend {
     private final Set<Integer> aboutThisProcess = new HashSet<>();
     private final List<String> divergences = new ArrayList<>();
     private long calls;
+    /** Those of devices, on which some numbers are other requests than on containers. */
+    private final Set<Integer> devices = new HashSet<>();
     private @Nullable Runnable afterReal;
     private boolean dataCompared = true;
 
@@ -113,7 +119,11 @@ final class DifferentialBackend implements IoctlBackend {
             aboutThisProcess.add(fd);
             return fd;
         }
-        return newDescriptor("open " + path, real.open(path, flags), emulated.open(path, flags));
+        int fd = newDescriptor("open " + path, real.open(path, flags), emulated.open(path, flags));
+        if (path.startsWith("/dev/vfio/devices/")) {
+            devices.add(fd);
+        }
+        return fd;
     }
 
     @Override
@@ -124,6 +134,7 @@ final class DifferentialBackend implements IoctlBackend {
         }
         compare("close", realResult, emulated.close(translate(fd)));
         descriptors.remove(fd);
+        devices.remove(fd);
         return realResult;
     }
 
@@ -137,7 +148,7 @@ final class DifferentialBackend implements IoctlBackend {
             MemorySegment copy = argument;
             if (argument.byteSize() > 0) {
                 copy = arena.allocate(argument.byteSize(), Long.BYTES).copyFrom(argument);
-                for (long at : descriptorOffsets(request, argument)) {
+                for (long at : descriptorOffsets(devices.contains(fd), request, argument)) {
                     copy.set(INT, at, translate(copy.get(INT, at)));
                 }
             }
@@ -174,6 +185,9 @@ final class DifferentialBackend implements IoctlBackend {
             boolean descriptor = realResult > 0 && emulatedResult > 0 && request != 0x3b65;
             if (descriptor) {
                 descriptors.put(realResult, emulatedResult);
+                if (request == VFIO_GROUP_GET_DEVICE_FD()) {
+                    devices.add(realResult);
+                }
             }
             Supplier<String> call = () -> "ioctl " + describe(request, before);
             if (descriptor) {
@@ -243,7 +257,7 @@ final class DifferentialBackend implements IoctlBackend {
     }
 
     /** Where in the argument descriptors stand. */
-    private static long[] descriptorOffsets(long request, MemorySegment argument) {
+    private static long[] descriptorOffsets(boolean ofDevice, long request, MemorySegment argument) {
         if (request == VFIO_GROUP_SET_CONTAINER()) {
             return new long[]{0};
         }
@@ -255,6 +269,11 @@ final class DifferentialBackend implements IoctlBackend {
         if (request == VFIO_DEVICE_SET_IRQS() && (flags & VFIO_IRQ_SET_DATA_EVENTFD()) != 0) {
             return LongStream.iterate(IRQ_SET_DATA, at -> at + Integer.BYTES <= size, at -> at + Integer.BYTES)
                     .toArray();
+        }
+        if (ofDevice && request == VFIO_DEVICE_PCI_HOT_RESET() && size >= HOT_RESET_GROUPS) {
+            long count = Math.min(Integer.toUnsignedLong(argument.get(INT, 8)),
+                    (size - HOT_RESET_GROUPS) / Integer.BYTES);
+            return LongStream.range(0, count).map(i -> HOT_RESET_GROUPS + i * Integer.BYTES).toArray();
         }
         boolean wakeup = request == VFIO_DEVICE_FEATURE() && size >= 12
                 && (flags & VFIO_DEVICE_FEATURE_MASK()) == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP();
@@ -288,6 +307,7 @@ final class DifferentialBackend implements IoctlBackend {
         boolean isInformative = request >= IOMMU_DESTROY() || request == VFIO_IOMMU_MAP_DMA()
                 || request == VFIO_IOMMU_UNMAP_DMA() || request == VFIO_DEVICE_BIND_IOMMUFD()
                 || request == VFIO_DEVICE_ATTACH_IOMMUFD_PT() || request == VFIO_DEVICE_DETACH_IOMMUFD_PT()
+                || request == VFIO_DEVICE_GET_PCI_HOT_RESET_INFO()
                 || (request >= VFIO_DEVICE_GET_INFO() && request <= VFIO_DEVICE_SET_IRQS());
         return isInformative ? number + words(argument) : number;
     }

@@ -10,12 +10,15 @@ import io.github.vfio4j.DmaDirection;
 import io.github.vfio4j.DmaDirtyTracking;
 import io.github.vfio4j.DmaLimits;
 import io.github.vfio4j.DmaMapping;
+import io.github.vfio4j.Errno;
 import io.github.vfio4j.Iommu;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
 import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.conformance.IommuContract.Way;
+import io.github.vfio4j.device.DeviceRegion;
+import io.github.vfio4j.device.RegionView;
 import io.github.vfio4j.feature.DirtyBitmap;
 import io.github.vfio4j.feature.IovaRange;
 import java.lang.foreign.Arena;
@@ -44,6 +47,9 @@ abstract class DmaContract {
 
     /** The machine this suite runs on. */
     abstract Machine machine();
+
+    /** Its kernel alone, with nothing in between: what is mapped by one kernel is nothing to another. */
+    abstract Vfio uncompared();
 
     @BeforeEach
     void begin() {
@@ -219,6 +225,28 @@ abstract class DmaContract {
     private static MemorySegment freed() {
         try (Arena arena = Arena.ofConfined()) {
             return arena.allocate(PAGE, PAGE);
+        }
+    }
+
+    /** For one device to reach another's, as in the kernel's vfio_dma_mapping_mmio_test. */
+    @Test
+    void theMemoryOfADeviceIsMappedByContainersOnly() throws VfioException {
+        for (Way way : machine.profile().hasCdev() ? List.of(Way.CONTAINER, Way.IOMMUFD) : List.of(Way.CONTAINER)) {
+            try (Iommu iommu = way.open(uncompared());
+                    VfioDevice device = iommu.openDevice(machine.plainFunction());
+                    RegionView bar = device.region(DeviceRegion.BAR0).map()) {
+                MemorySegment all = bar.segment();
+                for (MemorySegment part : List.of(all, all.asSlice(0, PAGE), all.asSlice(all.byteSize() - PAGE))) {
+                    if (way == Way.CONTAINER) {
+                        iommu.map(part, DmaDirection.BIDIRECTIONAL).unmap();
+                    } else {
+                        assertThatExceptionOfType(VfioException.class)
+                                .isThrownBy(() -> iommu.map(part, DmaDirection.BIDIRECTIONAL))
+                                .matches(e -> e.is(Errno.EFAULT)).withMessageContaining("an iommufd does not");
+                    }
+                }
+                iommu.allocate(PAGE, DmaDirection.BIDIRECTIONAL).close();
+            }
         }
     }
 

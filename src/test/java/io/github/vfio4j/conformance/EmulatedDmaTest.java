@@ -2,6 +2,7 @@ package io.github.vfio4j.conformance;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import io.github.vfio4j.Vfio;
 import io.github.vfio4j.emulation.KernelProfile;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -29,6 +30,11 @@ class EmulatedDmaTest extends DmaContract {
     @Override
     Machine machine() {
         return machine;
+    }
+
+    @Override
+    Vfio uncompared() {
+        return Vfio.using(machine.backend());
     }
 
     @BeforeEach

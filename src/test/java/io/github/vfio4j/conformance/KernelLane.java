@@ -129,7 +129,9 @@ final class KernelLane implements Callable<Integer> {
         Type1Calls.run(machine);
         DeviceInfoCalls.run(machine);
         RegionCalls.run(machine, machine.comparison()::withoutData);
-        CdevCalls.run(machine, mediatedDevices == null ? List.of() : mediatedDevices.names());
+        HotResetCalls.run(machine, machine.comparison()::withoutData);
+        CdevCalls.run(machine, machine.comparison()::withoutData,
+                mediatedDevices == null ? List.of() : mediatedDevices.names());
         if (mediatedDevices != null) {
             mediatedDevices.run(machine.backend());
             if (transcripts == null) {

@@ -17,6 +17,7 @@ import io.github.vfio4j.backend.Fcntl;
 import io.github.vfio4j.conformance.IommuContract.Way;
 import io.github.vfio4j.device.DeviceInterrupts;
 import io.github.vfio4j.device.DeviceRegion;
+import io.github.vfio4j.device.HotResetInfo;
 import io.github.vfio4j.device.PciConfigSpace;
 import io.github.vfio4j.device.PciIrq;
 import io.github.vfio4j.device.RegionArea;
@@ -156,6 +157,29 @@ abstract class PciDeviceContract {
             } else {
                 assertThatExceptionOfType(VfioException.class).isThrownBy(device::reset)
                         .matches(e -> e.is(Errno.EINVAL));
+            }
+        });
+    }
+
+    /** Each function is alone on its bus. */
+    @Test
+    void aHotResetPutsItBackAndEndsItsViews() throws VfioException, InterruptedException {
+        onEach(device -> {
+            HotResetInfo info = device.hotResetInfo();
+            assertThat(info.devices()).singleElement()
+                    .matches(dependent -> device.toString().endsWith(dependent.address().toString()));
+            assertThat(info.byDeviceId()).isEqualTo(info.owned());
+            DeviceRegion bar = device.region(DeviceRegion.BAR0);
+            RegionArea area = bar.mappableAreas().getFirst();
+            RegionView view = bar.map(area.offset(), area.length());
+            PciConfigSpace config = device.config();
+            config.setBusMaster(true);
+            int command = config.command();
+            device.hotReset();
+            assertThatIllegalStateException().isThrownBy(() -> view.get32(0)).withMessageContaining("with its bus");
+            assertThat(config.command()).as("is as before").isEqualTo(command);
+            try (RegionView again = bar.map(area.offset(), area.length())) {
+                assertThat(again.size()).isEqualTo(view.size());
             }
         });
     }

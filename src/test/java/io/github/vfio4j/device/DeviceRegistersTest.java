@@ -118,6 +118,14 @@ class DeviceRegistersTest {
         assertThat(config.bar(0)).isEqualTo(-(1 << 20));
         config.put8(0x3c, (byte) 77);
         assertThat(config.interruptLine()).isEqualTo(77);
+        assertThat(config.minGrant()).isZero();
+        assertThat(config.maxLatency()).isZero();
+        assertThat(config.cardbusCis()).isZero();
+        assertThat(config.expansionRom()).isZero();
+        assertThat(config.selfTest()).isZero();
+        config.put8(0x0c, (byte) 0x90);
+        assertThat(config.cacheLineSize()).isEqualTo(0x90);
+        assertThat(config.latencyTimer()).isZero();
         assertThatExceptionOfType(VfioException.class).isThrownBy(() -> device.region(9))
                 .matches(e -> e.is(Errno.EINVAL));
     }

@@ -79,6 +79,11 @@ class MappedRegionsTest {
             assertThat(kernel.device(ADDRESS).memory(2).get(ValueLayout.JAVA_INT, 0x100)).isEqualTo(0xcafe);
             kernel.device(ADDRESS).memory(2).set(ValueLayout.JAVA_INT, 0x10c, 7);
             assertThat(part.get32Acquire(12)).isEqualTo(7);
+            view.put8Release(0x105, (byte) 4);
+            view.put16Release(0x106, (short) 0x506);
+            assertThat(part.get8Acquire(5)).isEqualTo((byte) 4);
+            assertThat(part.get16Acquire(6)).isEqualTo((short) 0x506);
+            assertThat(region.get32(0x104)).isEqualTo(0x0506_0401);
             assertThatExceptionOfType(IndexOutOfBoundsException.class).isThrownBy(() -> part.get32(16))
                     .withMessage("4 bytes at 0x10 are not in BAR 2 of device 0000:02:00.0 of 16 bytes");
         }

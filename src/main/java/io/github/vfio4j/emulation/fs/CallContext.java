@@ -22,4 +22,15 @@ public interface CallContext {
      */
     @Nullable
     MemorySegment memoryAt(long address);
+
+    /**
+     * Whether some of the caller's memory is a mapping of a device's: there are no pages behind it that could be pinned.
+     *
+     * @param address
+     *            the first address
+     * @param size
+     *            bytes, unsigned
+     * @return true if one of them is
+     */
+    boolean isDeviceMemory(long address, long size);
 }

@@ -15,8 +15,10 @@ import java.util.List;
  *            bytes, unsigned
  * @param pieces
  *            the memory from the address on, without a gap, up to where it ends
+ * @param ofDevice
+ *            whether some of it is a device's: an IOMMU can lead there, but it has no pages that could be pinned
  */
-public record DmaMemory(long address, long size, List<MemorySegment> pieces) {
+public record DmaMemory(long address, long size, List<MemorySegment> pieces, boolean ofDevice) {
 
     /** What a call brings along of a range. */
     public static DmaMemory of(CallContext call, long address, long size) {
@@ -31,12 +33,22 @@ public record DmaMemory(long address, long size, List<MemorySegment> pieces) {
             pieces.add(left > 0 && left < piece.byteSize() ? piece.asSlice(0, left) : piece);
             at += pieces.getLast().byteSize();
         }
-        return new DmaMemory(address, size, List.copyOf(pieces));
+        return new DmaMemory(address, size, List.copyOf(pieces), call.isDeviceMemory(address, size));
     }
 
     /** Whether all of it is there. */
     public boolean isMapped() {
         return pieces.stream().mapToLong(MemorySegment::byteSize).sum() == size;
+    }
+
+    /** Whether all of it can be pinned. */
+    public boolean isPinnable() {
+        return isMapped() && !ofDevice;
+    }
+
+    /** How much counts as locked when a container maps it, which does not need pages of memory. */
+    long lockedSize() {
+        return ofDevice ? 0 : size;
     }
 
     /** A part of it. */
@@ -55,6 +67,6 @@ public record DmaMemory(long address, long size, List<MemorySegment> pieces) {
                 skip -= piece.byteSize();
             }
         }
-        return new DmaMemory(address + offset, length, List.copyOf(part));
+        return new DmaMemory(address + offset, length, List.copyOf(part), ofDevice);
     }
 }

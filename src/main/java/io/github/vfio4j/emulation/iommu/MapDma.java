@@ -90,7 +90,7 @@ record MapDma(Type1Iommu iommu) {
             return -Errno.EFAULT.code();
         }
         LockedMemory pinnedFor = iommu.pins() ? call.lockedMemory() : null;
-        if (pinnedFor != null && !pinnedFor.lock(memory.size())) {
+        if (pinnedFor != null && !pinnedFor.lock(memory.lockedSize())) {
             return -Errno.ENOMEM.code();
         }
         Type1Mapping mapping = new Type1Mapping(iova, memory, access, pinnedFor);

@@ -24,7 +24,7 @@ final class Type1Mapping extends DmaMapping {
     /** Is over. */
     void unpin() {
         if (pinnedFor != null) {
-            pinnedFor.unlock(size());
+            pinnedFor.unlock(memory().lockedSize());
         }
     }
 

@@ -124,7 +124,7 @@ final class AddressSpace implements DmaTarget {
         if (!suits) {
             return -Errno.EADDRINUSE.code();
         }
-        if (!areas.all().stream().allMatch(area -> area.memory().isMapped())) {
+        if (!areas.all().stream().allMatch(area -> area.memory().isPinnable())) {
             return -Errno.EFAULT.code();
         }
         if (pageTables == 0 && !lock(areas.all())) {
@@ -223,7 +223,7 @@ final class AddressSpace implements DmaTarget {
             added.add(new Area(iova, piece, access));
             iova += piece.memory().size();
         }
-        if (pageTables > 0 && !added.stream().allMatch(area -> area.memory().isMapped())) {
+        if (pageTables > 0 && !added.stream().allMatch(area -> area.memory().isPinnable())) {
             return Outcome.failure(Errno.EFAULT);
         }
         if (pageTables > 0 && !access.read() && !access.write()) {

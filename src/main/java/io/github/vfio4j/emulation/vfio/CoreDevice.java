@@ -1,5 +1,8 @@
 package io.github.vfio4j.emulation.vfio;
 
+import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_DEVID_NOT_OWNED;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_DEVID_OWNED;
+
 import io.github.vfio4j.emulation.feature.FeatureDispatch;
 import io.github.vfio4j.emulation.fs.CallContext;
 import io.github.vfio4j.emulation.fs.OpenFile;
@@ -140,6 +143,27 @@ public final class CoreDevice {
     /** The number that the iommufd has given it. */
     synchronized int idInIommufd() {
         return idInIommufd;
+    }
+
+    /** What it is bound to; null if it is not. */
+    synchronized @Nullable Iommufd boundTo() {
+        IommufdFile bound = iommufd;
+        return bound == null ? null : bound.iommufd();
+    }
+
+    /**
+     * What it is in somebody's iommufd, for a hot reset (vfio_iommufd_get_dev_id): its number there, VFIO_PCI_DEVID_OWNED if
+     * another device of its group has one, and VFIO_PCI_DEVID_NOT_OWNED otherwise.
+     */
+    int idIn(Iommufd context) {
+        synchronized (this) {
+            if (boundTo() == context) {
+                return idInIommufd;
+            }
+        }
+        boolean groupIsThere = group.members().stream().map(GroupMember::vfioDevice)
+                .anyMatch(other -> other != null && other.boundTo() == context);
+        return groupIsThere ? VFIO_PCI_DEVID_OWNED() : VFIO_PCI_DEVID_NOT_OWNED();
     }
 
     /** Attaches the bound device to an address space or page table: the number of what it is attached to, or −errno. */

@@ -1,14 +1,20 @@
 package io.github.vfio4j.emulation.vfio;
 
+import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_DEVID_NOT_OWNED;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_HOT_RESET_FLAG_DEV_ID;
+import static io.github.vfio4j.uapi.vfio_h.VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.emulation.KernelProfile;
-import io.github.vfio4j.emulation.NotModelledException;
 import io.github.vfio4j.emulation.fs.FdTable;
 import io.github.vfio4j.emulation.fs.OpenFile;
 import io.github.vfio4j.emulation.fs.UserMemory;
+import io.github.vfio4j.emulation.iommufd.Iommufd;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The reset of a function with all others on its bus (vfio_pci_ioctl_get_pci_hot_reset_info, vfio_pci_ioctl_pci_hot_reset):
@@ -25,10 +31,13 @@ record PciHotReset(KernelProfile profile, PciFunction function) {
         return function.address().bus() != 0;
     }
 
-    private void requireGroup() {
-        if (function.group().hasCdevUsers()) {
-            throw new NotModelledException("hot reset of a device that was opened by its own file");
-        }
+    /**
+     * The iommufd that a device which was opened by its own file is bound to; null for one that came from its group, also if
+     * that uses an iommufd in place of a container. Somebody has the function open.
+     */
+    private @Nullable Iommufd iommufdOfCdev() {
+        CoreDevice device = Objects.requireNonNull(function.vfioDevice());
+        return function.group().hasCdevUsers() ? device.boundTo() : null;
     }
 
     /** VFIO_DEVICE_GET_PCI_HOT_RESET_INFO. */
@@ -43,13 +52,14 @@ record PciHotReset(KernelProfile profile, PciFunction function) {
         if (!isPossible()) {
             return -Errno.ENODEV.code();
         }
-        requireGroup();
+        Iommufd iommufd = iommufdOfCdev();
         List<PciFunction> reached = function.onSameBus();
         long size = (long) reached.size() * DEPENDENT;
         boolean fits = argsz >= HEADER + size;
         boolean mapped = UserMemory.mapped(argument, HEADER, size);
+        List<Integer> ids = reached.stream().map(dependent -> id(dependent, iommufd)).toList();
         if (!fits || mapped || !profile.hotResetDevicesFirst()) {
-            UserMemory.putInt(argument, FLAGS, 0);
+            UserMemory.putInt(argument, FLAGS, fits && iommufd != null ? identification(ids) : 0);
             UserMemory.putInt(argument, COUNT, reached.size());
         }
         if (!fits) {
@@ -61,11 +71,26 @@ record PciHotReset(KernelProfile profile, PciFunction function) {
         for (int i = 0; i < reached.size(); i++) {
             PciFunction dependent = reached.get(i);
             int devfn = (dependent.address().device() << 3) | dependent.address().function();
-            UserMemory.putInt(argument, HEADER + (long) i * DEPENDENT, dependent.group().number());
+            UserMemory.putInt(argument, HEADER + (long) i * DEPENDENT, ids.get(i));
             UserMemory.putInt(argument, HEADER + (long) i * DEPENDENT + Integer.BYTES,
                     (dependent.address().domain() & 0xffff) | (dependent.address().bus() << 16) | (devfn << 24));
         }
         return 0;
+    }
+
+    /** How a function is identified: within the iommufd if the asking device was opened by its own file, or by its group. */
+    private static int id(PciFunction dependent, @Nullable Iommufd iommufd) {
+        if (iommufd == null) {
+            return dependent.group().number();
+        }
+        CoreDevice device = dependent.vfioDevice();
+        return device == null ? VFIO_PCI_DEVID_NOT_OWNED() : device.idIn(iommufd);
+    }
+
+    /** That they are identified so, and whether all are the program's. */
+    private static int identification(List<Integer> ids) {
+        return VFIO_PCI_HOT_RESET_FLAG_DEV_ID()
+                | (ids.contains(VFIO_PCI_DEVID_NOT_OWNED()) ? 0 : VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED());
     }
 
     /** VFIO_DEVICE_PCI_HOT_RESET. */
@@ -77,15 +102,20 @@ record PciHotReset(KernelProfile profile, PciFunction function) {
         if (argsz < HEADER || UserMemory.getInt(argument, FLAGS) != 0) {
             return -Errno.EINVAL.code();
         }
-        requireGroup();
+        Iommufd iommufd = iommufdOfCdev();
         long count = Integer.toUnsignedLong(UserMemory.getInt(argument, COUNT));
-        if (count == 0 && profile.hotResetDevicesFirst()) {
+        if (profile.hotResetDevicesFirst() && (count == 0) != (iommufd != null)) {
             return -Errno.EINVAL.code();
         }
         if (!isPossible()) {
             return -Errno.ENODEV.code();
         }
         List<PciFunction> reached = function.onSameBus();
+        if (iommufd != null) {
+            boolean owned = reached.stream()
+                    .noneMatch(dependent -> id(dependent, iommufd) == VFIO_PCI_DEVID_NOT_OWNED());
+            return resetIf(owned, reached);
+        }
         if (count == 0 || count > reached.size()) {
             return -Errno.EINVAL.code();
         }
@@ -101,6 +131,10 @@ record PciHotReset(KernelProfile profile, PciFunction function) {
         }
         boolean allowed = reached.stream()
                 .allMatch(dependent -> dependent.vfioPci() != null && groups.contains(dependent.group()));
+        return resetIf(allowed, reached);
+    }
+
+    private static int resetIf(boolean allowed, List<PciFunction> reached) {
         if (!allowed) {
             return -Errno.EINVAL.code();
         }

@@ -29,6 +29,11 @@ class DmaMemoryTest {
             }
 
             @Override
+            public boolean isDeviceMemory(long address, long size) {
+                return false;
+            }
+
+            @Override
             public @Nullable MemorySegment memoryAt(long address) {
                 for (long start : addresses) {
                     if (address >= start && address < start + 100) {
