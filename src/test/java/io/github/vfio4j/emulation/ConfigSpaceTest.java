@@ -168,6 +168,10 @@ class ConfigSpaceTest {
         assertThat(device.capabilities()).containsExactly("9@48", "1@68", "13@74");
         assertThat(device.read(0x40, 4)).isEqualTo(0xbbaa4806L);
         assertThat(device.read(0x58, 4)).isEqualTo(0xcc6015L);
+        // The link is the kernel's, whatever is read with it.
+        assertThat(device.read(0x48, 2)).isEqualTo(0x6809);
+        assertThat(device.read(0x48, 4)).isEqualTo(0x01106809);
+        assertThat(device.read(0x49, 3)).isEqualTo(0x011068);
         assertThat(device.read(6, 2)).isEqualTo(0x10);
         // Waking the machine is not the program's business (Linux 5.19).
         boolean hidden = !kernel.version().equals("5.7");
@@ -297,6 +301,24 @@ class ConfigSpaceTest {
         Device none = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200")
                 .extended(EXTENDED, 0x30, 0x140, "").extended(0x140, 0x31, 0, ""));
         assertThat(none.read(EXTENDED, 4)).isZero();
+        Device astray = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40)
+                .capability(0x40, 0x10, 0, "0200").extended(EXTENDED, 0x30, 0x80, ""));
+        assertThat(astray.read(EXTENDED, 4)).as("a link to where nothing is extended").isZero();
+    }
+
+    /** What ends where conventional configuration space does is no part of what begins there. */
+    @Test
+    void theSpacesAreApart() {
+        Device device = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40)
+                .capability(0x40, 0x10, 0xf8, "0200").capability(0xf8, 3, 0, "0000 11223344")
+                .extended(EXTENDED, 3, 0x140, "01020304 05060708").extended(0x140, 0x30, 0, ""));
+        assertThat(device.capabilities()).containsExactly("10@40", "3@f8");
+        assertThat(device.extendedCapabilities()).containsExactly("3@100");
+        assertThat(device.read(0xfc, 8)).isEqualTo(0x0001000344332211L);
+        assertThat(device.read(0x104, 8)).isEqualTo(0x0807060504030201L);
+        Device conventional = Device.of(KernelProfile.LINUX_7_2,
+                new Image(256).first(0xf8).capability(0xf8, 3, 0, "0000 11223344"));
+        assertThat(conventional.read(0xfc, 4)).isEqualTo(0x44332211);
     }
 
     /** Extended capabilities are looked for where there is a PCI Express capability (vfio_cap_len). */
@@ -321,7 +343,9 @@ class ConfigSpaceTest {
         assertThat(device.bytes(4090, 6)).isEqualTo(new byte[6]);
         for (long[] beyond : new long[][]{{4096, 1}, {4095, 2}, {0, 4097}, {1L << 39, 1}, {4093, 4}}) {
             byte[] bytes = new byte[(int) beyond[1]];
+            Arrays.fill(bytes, (byte) 0x55);
             assertThat(answer(device.access(CONFIG + beyond[0], bytes, false))).isEqualTo("EFAULT");
+            assertThat(bytes).as("not even the part that there is").containsOnly(0x55);
             assertThat(answer(device.access(CONFIG + beyond[0], bytes, true))).isEqualTo("EFAULT");
         }
         assertThat(device.access(CONFIG + 5000, new byte[0], false)).isZero();
@@ -424,6 +448,10 @@ class ConfigSpaceTest {
         assertThat(device.after(power, 2, 0) & 3).isZero();
         assertThat(answer(device.access(0, new byte[4], false))).isEqualTo("4");
         assertThat(device.after(power - 4, 2, 0xffff)).as("id and link stay").isNotEqualTo(0xffff);
+        device.write(power - 1, 2, 0x0300);
+        assertThat(device.read(power, 2) & 3).as("in aligned pieces").isEqualTo(3);
+        device.write(power - 4, 8, 0);
+        assertThat(device.read(power, 2) & 3).isZero();
         Device sleepy = Device.of(kernel, new Image(256).first(0x40).capability(0x40, 1, 0, "0306 0000"));
         assertThat(sleepy.after(0x44, 2, 1) & 3).isEqualTo(1);
         assertThat(sleepy.after(0x44, 1, 2) & 3).isEqualTo(2);
@@ -482,6 +510,7 @@ class ConfigSpaceTest {
         Device second = Device.of(KernelProfile.LINUX_7_2,
                 new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").put32(0x68, 0));
         assertThat(second.after(0x68, 2, 0xffff)).isEqualTo(0x041f);
+        assertThat(second.after(0x48, 2, 0x7fff)).as("phantom functions are not the program's").isEqualTo(0x7dff);
         for (String control : List.of("0001", "8001")) {
             Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
             int masks = control.equals("0001") ? 0x4c : 0x50;
