@@ -301,17 +301,17 @@ class ConfigSpaceTest {
         Device none = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200")
                 .extended(EXTENDED, 0x30, 0x140, "").extended(0x140, 0x31, 0, ""));
         assertThat(none.read(EXTENDED, 4)).isZero();
-        Device astray = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40)
-                .capability(0x40, 0x10, 0, "0200").extended(EXTENDED, 0x30, 0x80, ""));
+        Device astray = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").extended(EXTENDED, 0x30, 0x80, ""));
         assertThat(astray.read(EXTENDED, 4)).as("a link to where nothing is extended").isZero();
     }
 
     /** What ends where conventional configuration space does is no part of what begins there. */
     @Test
     void theSpacesAreApart() {
-        Device device = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40)
-                .capability(0x40, 0x10, 0xf8, "0200").capability(0xf8, 3, 0, "0000 11223344")
-                .extended(EXTENDED, 3, 0x140, "01020304 05060708").extended(0x140, 0x30, 0, ""));
+        Device device = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0xf8, "0200").capability(0xf8, 3, 0, "0000 11223344")
+                        .extended(EXTENDED, 3, 0x140, "01020304 05060708").extended(0x140, 0x30, 0, ""));
         assertThat(device.capabilities()).containsExactly("10@40", "3@f8");
         assertThat(device.extendedCapabilities()).containsExactly("3@100");
         assertThat(device.read(0xfc, 8)).isEqualTo(0x0001000344332211L);
