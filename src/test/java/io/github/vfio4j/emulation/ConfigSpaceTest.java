@@ -426,6 +426,38 @@ class ConfigSpaceTest {
         assertThat(device.access(0, new byte[4], false)).as("memory is there all the time").isEqualTo(4);
     }
 
+    /** Which device a virtual function is, the SR-IOV capability says, wherever that is; without one it is like its owner. */
+    @Test
+    void theSriovCapabilityNamesTheVirtualDevice() {
+        Image named = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x10, 0, "")
+                .put16(0x140 + 0x1a, 0xabcd);
+        Image unnamed = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x0e, 0, "");
+        Image without = new Image(256);
+        for (Image image : List.of(named, unnamed, without)) {
+            Program program = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2).pciFunction(FUNCTION,
+                    function -> function.configSpace(image.bytes).driver("a-host-driver").sriov(1).virtualFunctions(1,
+                            "vfio-pci")));
+            Device device = new Device(program, program.device("0000:01:00.1"));
+            assertThat(device.read(0, 4)).isEqualTo(image == named ? 0xabcd1234L : 0x11111234L);
+        }
+    }
+
+    /** At the first opening what there is decodes, and there is neither bus mastering nor a silenced INTx. */
+    @Test
+    void whatThereIsDecodes() {
+        assertThat(commandOf(function -> {
+        })).isZero();
+        assertThat(commandOf(function -> function.memoryBar(0, 4096))).isEqualTo(2);
+        assertThat(commandOf(function -> function.ioPortBar(0, 16))).isEqualTo(1);
+        assertThat(commandOf(function -> function.memoryBar(1, 16).ioPortBar(4, 16))).isEqualTo(3);
+        assertThat(commandOf(function -> function.ioPortBar(4, 16)
+                .configSpace(new Image(4096).put16(4, 0x0546).put16(6, 0).bytes))).isEqualTo(0x0143);
+    }
+
+    private static long commandOf(Consumer<PciFunctionSpec> function) {
+        return Device.of(KernelProfile.LINUX_7_2, function).read(4, 2);
+    }
+
     @Test
     void aPinThatLeadsNowhereIsHidden() {
         assertThat(Device.of(KernelProfile.LINUX_7_2, PciFunctionSpec::withoutInterruptLine).read(0x3d, 1)).isZero();
