@@ -429,8 +429,8 @@ class ConfigSpaceTest {
     /** Which device a virtual function is, the SR-IOV capability says, wherever that is; without one it is like its owner. */
     @Test
     void theSriovCapabilityNamesTheVirtualDevice() {
-        Image named = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x10, 0, "")
-                .put16(0x140 + 0x1a, 0xabcd);
+        Image named = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x10, 0, "").put16(0x140 + 0x1a,
+                0xabcd);
         Image unnamed = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x0e, 0, "");
         Image without = new Image(256);
         for (Image image : List.of(named, unnamed, without)) {
@@ -450,8 +450,9 @@ class ConfigSpaceTest {
         assertThat(commandOf(function -> function.memoryBar(0, 4096))).isEqualTo(2);
         assertThat(commandOf(function -> function.ioPortBar(0, 16))).isEqualTo(1);
         assertThat(commandOf(function -> function.memoryBar(1, 16).ioPortBar(4, 16))).isEqualTo(3);
-        assertThat(commandOf(function -> function.ioPortBar(4, 16)
-                .configSpace(new Image(4096).put16(4, 0x0546).put16(6, 0).bytes))).isEqualTo(0x0143);
+        assertThat(commandOf(
+                function -> function.ioPortBar(4, 16).configSpace(new Image(4096).put16(4, 0x0546).put16(6, 0).bytes)))
+                .isEqualTo(0x0143);
     }
 
     private static long commandOf(Consumer<PciFunctionSpec> function) {
@@ -543,6 +544,12 @@ class ConfigSpaceTest {
                 new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").put32(0x68, 0));
         assertThat(second.after(0x68, 2, 0xffff)).isEqualTo(0x041f);
         assertThat(second.after(0x48, 2, 0x7fff)).as("phantom functions are not the program's").isEqualTo(0x7dff);
+        for (String control : List.of("0000", "8000")) {
+            Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
+            int end = control.equals("0000") ? 0x4a : 0x4e;
+            assertThat(msi.after(end - 2, 2, 0x1234)).isEqualTo(0x1234);
+            assertThat(msi.after(end, 2, 0x1234)).as("behind it").isZero();
+        }
         for (String control : List.of("0001", "8001")) {
             Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
             int masks = control.equals("0001") ? 0x4c : 0x50;
@@ -585,6 +592,15 @@ class ConfigSpaceTest {
         byte[] memory = new byte[4];
         assertThat(again.access(0, memory, false)).isEqualTo(4);
         assertThat(memory).as("of a function that cannot be reset").containsExactly(1, 2, 3, 4);
+        Device resettable = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 4096));
+        assertThat(resettable.access(0, new byte[]{1, 2, 3, 4}, true)).isEqualTo(4);
+        resettable.program.close(resettable.fd);
+        assertThat(new Device(resettable.program, resettable.program.device(FUNCTION)).access(0, memory, false))
+                .isEqualTo(4);
+        assertThat(memory).as("of one that can").containsOnly(0);
+        Device asleep = Device.of(KernelProfile.LINUX_7_2,
+                new Image(256).first(0x40).capability(0x40, 1, 0, "0300 0300"));
+        assertThat(asleep.read(0x44, 2) & 3).as("the kernel wakes it").isZero();
     }
 
     @Test
@@ -626,6 +642,9 @@ class ConfigSpaceTest {
         assertThat(device.read(msix + 2, 2)).isEqualTo(0x8001);
         setIrqs(device, 2, 0);
         assertThat(device.read(msix + 2, 2)).isEqualTo(1);
+        Device many = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 8192).msix(300, 0));
+        setIrqs(many, 2, 1);
+        assertThat(many.read(msi + 2, 2)).isEqualTo(0x8000 | 299);
     }
 
     /** VFIO_DEVICE_SET_IRQS: so many vectors without eventfds; none switches the interrupt off. */

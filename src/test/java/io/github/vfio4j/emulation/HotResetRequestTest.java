@@ -183,6 +183,28 @@ class HotResetRequestTest {
                 .isEqualTo(reset ? List.of(0, 0) : List.of(1, 2));
     }
 
+    /** Functions that sleep are awake afterwards, those too that have to be reset with their bus. */
+    @ParameterizedTest
+    @MethodSource(ALL_KERNELS)
+    void aResetWakes(KernelProfile kernel) {
+        Machine machine = new Machine(kernel);
+        long config = 7L << 40;
+        try (Arena arena = Arena.ofConfined()) {
+            MemorySegment power = arena.allocate(2);
+            for (int device : new int[]{machine.first, machine.second}) {
+                assertThat(machine.program.process().pwrite(device, power.fill((byte) 3), config + 0x44)).isEqualTo(2);
+                assertThat(machine.program.process().pread(device, power, config + 0x44)).isEqualTo(2);
+                assertThat(power.get(JAVA_BYTE, 0) & 3).isEqualTo(3);
+            }
+            success(machine.program.process().ioctl(machine.first, VFIO_DEVICE_PCI_HOT_RESET(),
+                    Cdevs.words(arena, 20, 0, 2, machine.groupOfFirst, machine.groupOfSecond)));
+            for (int device : new int[]{machine.first, machine.second}) {
+                assertThat(machine.program.process().pread(device, power, config + 0x44)).isEqualTo(2);
+                assertThat(power.get(JAVA_BYTE, 0) & 3).isZero();
+            }
+        }
+    }
+
     /** A request keeps no group open. */
     @ParameterizedTest
     @MethodSource(ALL_KERNELS)

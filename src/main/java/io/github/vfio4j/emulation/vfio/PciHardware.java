@@ -62,7 +62,6 @@ final class PciHardware {
         int msi = capability(PciRegisters.CAPABILITY_MSI);
         if (msi != 0) {
             int size = traitsOfMsi(get16(config, msi + 2));
-            put16(writable, msi + 2, 0x71);
             for (int at = 4; at < size; at++) {
                 writable[msi + at] = (byte) 0xff;
             }

@@ -471,6 +471,7 @@ final class VirtualConfig {
         }
     }
 
+    /** What the kernel then sets in the hardware, nobody sees. */
     private void writeMsi(ConfigPermissions permission, int position, int offset, int count, int value) {
         writeDefault(permission, position, offset, count, value);
         if (offset <= MSI_CONTROL && offset + count >= MSI_CONTROL) {
@@ -483,7 +484,6 @@ final class VirtualConfig {
                 control = (control & ~0x70) | (effects.msiVectorsLog() << 4);
             }
             put16(virtual, at, control);
-            hardware.write(at, 2, control);
         }
     }
 }
