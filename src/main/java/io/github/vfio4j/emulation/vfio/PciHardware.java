@@ -37,7 +37,7 @@ final class PciHardware {
     PciHardware(PciTraits traits, PciFunction.Sriov sriov, boolean virtualFunction) {
         this.traits = traits;
         this.virtualFunction = virtualFunction;
-        asMade = traits.registers().bytes(traits, sriov);
+        asMade = new ConfigImage(traits, sriov).bytes();
         config = asMade.clone();
         writable = new byte[config.length];
         setWritable();
