@@ -215,7 +215,18 @@ final class Descriptor implements OwnedDescriptor {
                 seen = state;
             }
         }
-        throw new IllegalStateException(name + " is closed; open it again to use it");
+        throw closed();
+    }
+
+    private IllegalStateException closed() {
+        return new IllegalStateException(name + " is closed; open it again to use it");
+    }
+
+    /** For what a call has brought that means nothing once closing has begun. */
+    void requireOpen() {
+        if (!isOpen()) {
+            throw closed();
+        }
     }
 
     /** Counts a call out; by the thread that has counted it in. */

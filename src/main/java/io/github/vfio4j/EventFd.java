@@ -35,7 +35,7 @@ public final class EventFd implements AutoCloseable {
      * @throws VfioException
      *             if read(2) reports an error
      * @throws IllegalStateException
-     *             if it is closed
+     *             if it is closed, also while this reads
      */
     public long read() throws VfioException {
         try (Arena arena = Arena.ofConfined()) {
@@ -45,6 +45,8 @@ public final class EventFd implements AutoCloseable {
                 return 0;
             }
             Verdict.check("read " + descriptor.name(), (int) result, Map.of());
+            // What closing puts in, to end waits, is no signal. A read that had begun before may have got it.
+            descriptor.requireOpen();
             return counter.get(ValueLayout.JAVA_LONG, 0);
         }
     }
@@ -174,7 +176,7 @@ public final class EventFd implements AutoCloseable {
         descriptor.close(this::wakeWaiters);
     }
 
-    /** A signal that nobody can take any more: closing has begun. */
+    /** A signal that is none: closing has begun, so whoever reads it finds that out. */
     private void wakeWaiters() {
         try (Arena arena = Arena.ofConfined()) {
             descriptor.backend().write(descriptor.number(), arena.allocateFrom(ValueLayout.JAVA_LONG, 1));

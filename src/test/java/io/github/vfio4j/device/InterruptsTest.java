@@ -208,6 +208,14 @@ class InterruptsTest {
         assertThat(intx.await(0, Duration.ZERO)).isZero();
         config.put16(4, (short) command);
         assertThat(intx.await(0, LONG)).isEqualTo(1);
+        hardware.intx(false);
+        intx.unmask();
+        // The byte that the bit is in does as well.
+        config.put8(5, (byte) ((command | PciConfigSpace.COMMAND_INTX_DISABLE) >> 8));
+        hardware.intx(true);
+        assertThat(intx.await(0, Duration.ZERO)).isZero();
+        config.put8(5, (byte) (command >> 8));
+        assertThat(intx.await(0, LONG)).isEqualTo(1);
     }
 
     @ParameterizedTest

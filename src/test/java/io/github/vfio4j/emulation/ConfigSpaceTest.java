@@ -168,6 +168,10 @@ class ConfigSpaceTest {
         assertThat(device.capabilities()).containsExactly("9@48", "1@68", "13@74");
         assertThat(device.read(0x40, 4)).isEqualTo(0xbbaa4806L);
         assertThat(device.read(0x58, 4)).isEqualTo(0xcc6015L);
+        // The link is the kernel's, whatever is read with it.
+        assertThat(device.read(0x48, 2)).isEqualTo(0x6809);
+        assertThat(device.read(0x48, 4)).isEqualTo(0x01106809);
+        assertThat(device.read(0x49, 3)).isEqualTo(0x011068);
         assertThat(device.read(6, 2)).isEqualTo(0x10);
         // Waking the machine is not the program's business (Linux 5.19).
         boolean hidden = !kernel.version().equals("5.7");
@@ -297,6 +301,24 @@ class ConfigSpaceTest {
         Device none = Device.of(KernelProfile.LINUX_7_2, new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200")
                 .extended(EXTENDED, 0x30, 0x140, "").extended(0x140, 0x31, 0, ""));
         assertThat(none.read(EXTENDED, 4)).isZero();
+        Device astray = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").extended(EXTENDED, 0x30, 0x80, ""));
+        assertThat(astray.read(EXTENDED, 4)).as("a link to where nothing is extended").isZero();
+    }
+
+    /** What ends where conventional configuration space does is no part of what begins there. */
+    @Test
+    void theSpacesAreApart() {
+        Device device = Device.of(KernelProfile.LINUX_7_2,
+                new Image(4096).first(0x40).capability(0x40, 0x10, 0xf8, "0200").capability(0xf8, 3, 0, "0000 11223344")
+                        .extended(EXTENDED, 3, 0x140, "01020304 05060708").extended(0x140, 0x30, 0, ""));
+        assertThat(device.capabilities()).containsExactly("10@40", "3@f8");
+        assertThat(device.extendedCapabilities()).containsExactly("3@100");
+        assertThat(device.read(0xfc, 8)).isEqualTo(0x0001000344332211L);
+        assertThat(device.read(0x104, 8)).isEqualTo(0x0807060504030201L);
+        Device conventional = Device.of(KernelProfile.LINUX_7_2,
+                new Image(256).first(0xf8).capability(0xf8, 3, 0, "0000 11223344"));
+        assertThat(conventional.read(0xfc, 4)).isEqualTo(0x44332211);
     }
 
     /** Extended capabilities are looked for where there is a PCI Express capability (vfio_cap_len). */
@@ -321,7 +343,9 @@ class ConfigSpaceTest {
         assertThat(device.bytes(4090, 6)).isEqualTo(new byte[6]);
         for (long[] beyond : new long[][]{{4096, 1}, {4095, 2}, {0, 4097}, {1L << 39, 1}, {4093, 4}}) {
             byte[] bytes = new byte[(int) beyond[1]];
+            Arrays.fill(bytes, (byte) 0x55);
             assertThat(answer(device.access(CONFIG + beyond[0], bytes, false))).isEqualTo("EFAULT");
+            assertThat(bytes).as("not even the part that there is").containsOnly(0x55);
             assertThat(answer(device.access(CONFIG + beyond[0], bytes, true))).isEqualTo("EFAULT");
         }
         assertThat(device.access(CONFIG + 5000, new byte[0], false)).isZero();
@@ -402,6 +426,39 @@ class ConfigSpaceTest {
         assertThat(device.access(0, new byte[4], false)).as("memory is there all the time").isEqualTo(4);
     }
 
+    /** Which device a virtual function is, the SR-IOV capability says, wherever that is; without one it is like its owner. */
+    @Test
+    void theSriovCapabilityNamesTheVirtualDevice() {
+        Image named = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x10, 0, "").put16(0x140 + 0x1a,
+                0xabcd);
+        Image unnamed = new Image(4096).extended(EXTENDED, 3, 0x140, "").extended(0x140, 0x0e, 0, "");
+        Image without = new Image(256);
+        for (Image image : List.of(named, unnamed, without)) {
+            Program program = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2).pciFunction(FUNCTION,
+                    function -> function.configSpace(image.bytes).driver("a-host-driver").sriov(1).virtualFunctions(1,
+                            "vfio-pci")));
+            Device device = new Device(program, program.device("0000:01:00.1"));
+            assertThat(device.read(0, 4)).isEqualTo(image == named ? 0xabcd1234L : 0x11111234L);
+        }
+    }
+
+    /** At the first opening what there is decodes, and there is neither bus mastering nor a silenced INTx. */
+    @Test
+    void whatThereIsDecodes() {
+        assertThat(commandOf(function -> {
+        })).isZero();
+        assertThat(commandOf(function -> function.memoryBar(0, 4096))).isEqualTo(2);
+        assertThat(commandOf(function -> function.ioPortBar(0, 16))).isEqualTo(1);
+        assertThat(commandOf(function -> function.memoryBar(1, 16).ioPortBar(4, 16))).isEqualTo(3);
+        assertThat(commandOf(
+                function -> function.ioPortBar(4, 16).configSpace(new Image(4096).put16(4, 0x0546).put16(6, 0).bytes)))
+                .isEqualTo(0x0143);
+    }
+
+    private static long commandOf(Consumer<PciFunctionSpec> function) {
+        return Device.of(KernelProfile.LINUX_7_2, function).read(4, 2);
+    }
+
     @Test
     void aPinThatLeadsNowhereIsHidden() {
         assertThat(Device.of(KernelProfile.LINUX_7_2, PciFunctionSpec::withoutInterruptLine).read(0x3d, 1)).isZero();
@@ -424,6 +481,10 @@ class ConfigSpaceTest {
         assertThat(device.after(power, 2, 0) & 3).isZero();
         assertThat(answer(device.access(0, new byte[4], false))).isEqualTo("4");
         assertThat(device.after(power - 4, 2, 0xffff)).as("id and link stay").isNotEqualTo(0xffff);
+        device.write(power - 1, 2, 0x0300);
+        assertThat(device.read(power, 2) & 3).as("in aligned pieces").isEqualTo(3);
+        device.write(power - 4, 8, 0);
+        assertThat(device.read(power, 2) & 3).isZero();
         Device sleepy = Device.of(kernel, new Image(256).first(0x40).capability(0x40, 1, 0, "0306 0000"));
         assertThat(sleepy.after(0x44, 2, 1) & 3).isEqualTo(1);
         assertThat(sleepy.after(0x44, 1, 2) & 3).isEqualTo(2);
@@ -482,6 +543,13 @@ class ConfigSpaceTest {
         Device second = Device.of(KernelProfile.LINUX_7_2,
                 new Image(4096).first(0x40).capability(0x40, 0x10, 0, "0200").put32(0x68, 0));
         assertThat(second.after(0x68, 2, 0xffff)).isEqualTo(0x041f);
+        assertThat(second.after(0x48, 2, 0x7fff)).as("phantom functions are not the program's").isEqualTo(0x7dff);
+        for (String control : List.of("0000", "8000")) {
+            Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
+            int end = control.equals("0000") ? 0x4a : 0x4e;
+            assertThat(msi.after(end - 2, 2, 0x1234)).isEqualTo(0x1234);
+            assertThat(msi.after(end, 2, 0x1234)).as("behind it").isZero();
+        }
         for (String control : List.of("0001", "8001")) {
             Device msi = Device.of(KernelProfile.LINUX_7_2, new Image(256).first(0x40).capability(0x40, 5, 0, control));
             int masks = control.equals("0001") ? 0x4c : 0x50;
@@ -524,6 +592,15 @@ class ConfigSpaceTest {
         byte[] memory = new byte[4];
         assertThat(again.access(0, memory, false)).isEqualTo(4);
         assertThat(memory).as("of a function that cannot be reset").containsExactly(1, 2, 3, 4);
+        Device resettable = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 4096));
+        assertThat(resettable.access(0, new byte[]{1, 2, 3, 4}, true)).isEqualTo(4);
+        resettable.program.close(resettable.fd);
+        assertThat(new Device(resettable.program, resettable.program.device(FUNCTION)).access(0, memory, false))
+                .isEqualTo(4);
+        assertThat(memory).as("of one that can").containsOnly(0);
+        Device asleep = Device.of(KernelProfile.LINUX_7_2,
+                new Image(256).first(0x40).capability(0x40, 1, 0, "0300 0300"));
+        assertThat(asleep.read(0x44, 2) & 3).as("the kernel wakes it").isZero();
     }
 
     @Test
@@ -565,6 +642,9 @@ class ConfigSpaceTest {
         assertThat(device.read(msix + 2, 2)).isEqualTo(0x8001);
         setIrqs(device, 2, 0);
         assertThat(device.read(msix + 2, 2)).isEqualTo(1);
+        Device many = Device.of(KernelProfile.LINUX_7_2, function -> function.memoryBar(0, 8192).msix(300, 0));
+        setIrqs(many, 2, 1);
+        assertThat(many.read(msi + 2, 2)).isEqualTo(0x8000 | 299);
     }
 
     /** VFIO_DEVICE_SET_IRQS: so many vectors without eventfds; none switches the interrupt off. */

@@ -11,6 +11,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -144,6 +145,38 @@ class PciFunctionSpecTest {
         int copy = program.device("0000:02:00.0");
         assertThat(config(program, copy, 0, 4)).isEqualTo(0x03020100);
         assertThat(config(program, copy, 0x60, 4)).isEqualTo(0x63626160);
+    }
+
+    /** What was said of a function has a place in its capabilities (PCI, PCI Express and SR-IOV specifications). */
+    @Test
+    void aFunctionHasTheCapabilitiesOfWhatItCan() {
+        Program program = Program.on(EmulatedKernel.builder(KernelProfile.LINUX_7_2)
+                .pciFunction(ADDRESS,
+                        function -> function.id(0x1234, 0x5678).memoryBar(2, 16384).msi(8).msix(5, 2, 0x1000).sriov(3)
+                                .virtualFunctionsAt(4, 2))
+                .pciFunction("0000:02:00.0", function -> function.withoutReset().withoutIntx())
+                .pciFunction("0000:03:00.0", function -> function.conventional().msi(1)));
+        int device = program.device(ADDRESS);
+        assertThat(words(program, device, 0x34, 1)).containsExactly(0x40);
+        assertThat(words(program, device, 0x40, 2)).as("power management").containsExactly(0x00034801, 8);
+        assertThat(words(program, device, 0x48, 4)).as("MSI").containsExactly(0x00865805, 0, 0, 0);
+        assertThat(words(program, device, 0x58, 3)).as("MSI-X").containsExactly(0x00046411, 0x1002, 0x1052);
+        assertThat(words(program, device, 0x64, 5)).as("PCI Express").containsExactly(0x00020010, 0x10008000, 0x2810,
+                0x11, 0x00110000);
+        assertThat(words(program, device, 0x100, 9)).as("SR-IOV").containsExactly(0x00010010, 0, 0, 0x00030003, 0,
+                0x00020004, 0x56780000, 1, 1);
+        assertThat(config(program, device, 0x3d, 1)).as("INTA#").isEqualTo(1);
+        int plain = program.device("0000:02:00.0");
+        assertThat(words(program, plain, 0x40, 4)).containsExactly(0x00034801, 8, 0x00020010, 0x8000);
+        assertThat(words(program, plain, 0x100, 1)).containsExactly(0);
+        assertThat(config(program, plain, 0x3d, 1)).isZero();
+        int conventional = program.device("0000:03:00.0");
+        assertThat(words(program, conventional, 0x40, 4)).containsExactly(0x00034801, 8, 0x00800005, 0);
+        assertThat(config(program, conventional, 6, 2)).isEqualTo(0x10);
+    }
+
+    private static List<Integer> words(Program program, int device, int from, int count) {
+        return IntStream.range(0, count).mapToObj(word -> config(program, device, from + 4 * word, 4)).toList();
     }
 
     private static byte[] image() {

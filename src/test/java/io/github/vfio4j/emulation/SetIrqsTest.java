@@ -8,6 +8,7 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_SET_IRQS;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.backend.Fcntl;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -200,7 +201,7 @@ class SetIrqsTest {
     }
 
     private static Stream<Arguments> unmasking() {
-        // Further steps: "read", "write" 3, "shut" the eventfd and make another.
+        // Further steps: "read", "write" 3, "shut" the eventfd and make another, and the device's: "assert", "clear".
         return Tables.byKernel(
                 """
                         intx:t:0:e intx:u:0:e intx:t:0:none1 read  | 0 0 0 1     | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN
@@ -213,6 +214,13 @@ class SetIrqsTest {
                         intx:t:0:e intx:u:0:e intx:u:0:-1 write read | 0 0 0 8 3 | 0 0 0 8 3    | 0 0 0 8 3    | 0 0 0 8 3
                         intx:t:0:e intx:u:0:e shut intx:u:0:e intx:u:0:e | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY | 0 0 0 0 EBUSY
                         intx:t:0:e shut intx:t:0:none1 read        | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN
+                        assert intx:t:0:e read                     | 0 0 1       | 0 0 1        | 0 0 1        | 0 0 1
+                        intx:t:0:e assert assert read              | 0 0 0 1     | 0 0 0 1      | 0 0 0 1      | 0 0 0 1
+                        intx:t:0:e assert intx:u:0:none1 read      | 0 0 0 2     | 0 0 0 2      | 0 0 0 2      | 0 0 0 2
+                        intx:t:0:e assert clear intx:u:0:none1 assert read | 0 0 0 0 0 2 | 0 0 0 0 0 2 | 0 0 0 0 0 2 | 0 0 0 0 0 2
+                        intx:t:0:-1 assert intx:t:0:e read         | 0 0 0 1     | 0 0 0 EAGAIN | 0 0 0 EAGAIN | 0 0 0 EAGAIN
+                        intx:t:0:-1 assert intx:t:0:e intx:u:0:none1 read | 0 0 0 0 2 | 0 0 0 0 1  | 0 0 0 0 1    | 0 0 0 0 1
+                        intx:t:0:e intx:m:0:none1 assert intx:t:0:e read | 0 0 0 0 EAGAIN | 0 0 0 0 EAGAIN | 0 0 0 0 EAGAIN | 0 0 0 0 EAGAIN
                         """);
     }
 
@@ -352,6 +360,10 @@ class SetIrqsTest {
                 case "close" -> {
                     program.close(device);
                     device = success(program.device(DEVICE));
+                    yield "0";
+                }
+                case "assert", "clear" -> {
+                    program.kernel().device(PciAddress.parse(DEVICE)).intx(step.equals("assert"));
                     yield "0";
                 }
                 case "read" -> program.readEventfd(eventfd);

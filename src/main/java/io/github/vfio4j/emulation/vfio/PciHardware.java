@@ -37,7 +37,7 @@ final class PciHardware {
     PciHardware(PciTraits traits, PciFunction.Sriov sriov, boolean virtualFunction) {
         this.traits = traits;
         this.virtualFunction = virtualFunction;
-        asMade = traits.registers().bytes(traits, sriov);
+        asMade = new ConfigImage(traits, sriov).bytes();
         config = asMade.clone();
         writable = new byte[config.length];
         setWritable();
@@ -62,7 +62,6 @@ final class PciHardware {
         int msi = capability(PciRegisters.CAPABILITY_MSI);
         if (msi != 0) {
             int size = traitsOfMsi(get16(config, msi + 2));
-            put16(writable, msi + 2, 0x71);
             for (int at = 4; at < size; at++) {
                 writable[msi + at] = (byte) 0xff;
             }

@@ -45,14 +45,13 @@ final class PciIntx {
             return missingLine;
         }
         int error = setTrigger(descriptors, set.fd(0));
-        if (error == 0 && missingLine != 0) {
-            disable();
-        } else if (error == 0) {
-            enabled = true;
-            masked = disabledByCommand;
-            raise();
+        if (error != 0 || missingLine != 0) {
+            return error != 0 ? error : missingLine;
         }
-        return error != 0 ? error : missingLine;
+        enabled = true;
+        masked = disabledByCommand;
+        raise();
+        return 0;
     }
 
     /** Replaces the eventfd, or signals it as the device would. */

@@ -22,12 +22,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Reading, writing and mapping the regions of a device on vfio-pci (vfio_pci_rw, vfio_pci_bar_rw of vfio_pci_rdwr.c,
  * vfio_pci_core_mmap).
- *
- * @param config
- *            configuration space of the device that is open
  */
-record PciRegions(KernelProfile profile, PciHardware hardware, @Nullable ModelledDevice model,
-        Supplier<VirtualConfig> config, Runnable wake) {
+final class PciRegions {
 
     private static final int REGION_SHIFT = 40;
     private static final long REGION_MASK = (1L << REGION_SHIFT) - 1;
@@ -38,6 +34,31 @@ record PciRegions(KernelProfile profile, PciHardware hardware, @Nullable Modelle
             .withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfInt INT = ValueLayout.JAVA_INT_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
     private static final ValueLayout.OfLong LONG = ValueLayout.JAVA_LONG_UNALIGNED.withOrder(ByteOrder.LITTLE_ENDIAN);
+
+    private final KernelProfile profile;
+    private final PciHardware hardware;
+    private final @Nullable ModelledDevice model;
+    private final Supplier<VirtualConfig> config;
+    private final Runnable wake;
+
+    /**
+     * Those of a device.
+     *
+     * @param model
+     *            what answers for some of them; null if nothing does
+     * @param config
+     *            configuration space of the device that is open
+     * @param wake
+     *            called before every access
+     */
+    PciRegions(KernelProfile profile, PciHardware hardware, @Nullable ModelledDevice model,
+            Supplier<VirtualConfig> config, Runnable wake) {
+        this.profile = profile;
+        this.hardware = hardware;
+        this.model = model;
+        this.config = config;
+        this.wake = wake;
+    }
 
     /** read(2) and write(2): how many bytes, or −errno. */
     long access(MemorySegment buffer, long offset, boolean write) {

@@ -49,7 +49,6 @@ final class VirtualConfig {
     private static final int EXPRESS_CONTROL = 8;
     private static final int EXPRESS_RESET = 1 << 28;
     private static final int EXPRESS_RESET_NOW = 0x8000;
-    private static final int EXPRESS_READ_REQUEST = 0x7000;
 
     /** Lengths of standard capabilities; all others are hidden. */
     private static final Map<Integer, Integer> LENGTHS = Map.ofEntries(Map.entry(0x01, 8), Map.entry(0x02, 12),
@@ -125,7 +124,7 @@ final class VirtualConfig {
         }
         int position = hardware.read(PciRegisters.CAPABILITIES, 1);
         int previous = PciRegisters.CAPABILITIES;
-        int found = 0;
+        boolean found = false;
         for (int loops = 48; position != 0 && loops > 0; loops--) {
             int id = hardware.read(position, 1);
             int next = hardware.read(position + LINK, 1);
@@ -136,15 +135,16 @@ final class VirtualConfig {
                 Arrays.fill(map, position, position + length, id);
                 fill(position, length);
                 if (id == PciRegisters.CAPABILITY_PM && profile.guardedPowerState()) {
-                    put16(virtual, position + 2, get16(virtual, position + 2) & ~0xf800);
-                    put16(virtual, position + 4, get16(virtual, position + 4) & ~0x8100);
+                    // All that is shown of the copy here: whether and by what it wakes the machine.
+                    put16(virtual, position + 2, 0);
+                    put16(virtual, position + 4, 0);
                 }
                 previous = position + LINK;
-                found++;
+                found = true;
             }
             position = next;
         }
-        if (found == 0) {
+        if (!found) {
             put16(virtual, PciRegisters.STATUS,
                     get16(virtual, PciRegisters.STATUS) & ~PciRegisters.STATUS_CAPABILITIES);
         }
@@ -186,7 +186,7 @@ final class VirtualConfig {
         }
         int position = PciRegisters.CONVENTIONAL_SIZE;
         int previous = 0;
-        int found = 0;
+        boolean found = false;
         for (int loops = 960; position >= PciRegisters.CONVENTIONAL_SIZE && loops > 0; loops--) {
             int header = hardware.read(position, 4);
             int id = header & 0xffff;
@@ -205,12 +205,12 @@ final class VirtualConfig {
                 // The first one has nothing before it that could lead past it.
                 put32(virtual, position, get32(virtual, position) & 0xffc << 20);
             } else {
-                found++;
+                found = true;
             }
             previous = position;
             position = next;
         }
-        if (found == 0) {
+        if (!found) {
             put32(virtual, PciRegisters.CONVENTIONAL_SIZE, 0);
         }
     }
@@ -248,17 +248,13 @@ final class VirtualConfig {
         return (get16(virtual, PciRegisters.COMMAND) & PciRegisters.COMMAND_MEMORY) != 0;
     }
 
-    synchronized boolean isIntxDisabled() {
-        return intxDisabled;
-    }
-
     /** A read or a write at a place in configuration space: how many bytes, or −errno. */
     synchronized long access(MemorySegment buffer, long offset, boolean write) {
         long done = 0;
         while (done < buffer.byteSize()) {
             long at = offset + done;
             long rest = buffer.byteSize() - done;
-            if (at >= map.length || rest > map.length - at) {
+            if (at > map.length - rest) {
                 return -Errno.EFAULT.code();
             }
             int position = (int) at;
@@ -314,7 +310,7 @@ final class VirtualConfig {
         if (id == INVALID) {
             return position;
         }
-        if (id == HEADER && position < PciRegisters.HEADER_SIZE) {
+        if (position < PciRegisters.HEADER_SIZE) {
             return 0;
         }
         int base = position >= PciRegisters.CONVENTIONAL_SIZE
@@ -333,9 +329,7 @@ final class VirtualConfig {
             case DIRECT -> readDirect(position, offset, count);
             case DEFAULT -> readDefault(permission, position, offset, count);
             case HEADER -> {
-                if (isBar(offset)) {
-                    showBars();
-                }
+                showBars();
                 int value = readDefault(permission, position, offset, count);
                 // The bit that virtual functions do not have is kept for them.
                 yield offset == PciRegisters.COMMAND && hardware.isVirtualFunction()
@@ -373,11 +367,6 @@ final class VirtualConfig {
     private int readDefault(ConfigPermissions permission, int position, int offset, int count) {
         int kept = permission.virtual(offset, count);
         return (hardware.read(position, count) & ~kept) | (ofCopy(position, count) & kept);
-    }
-
-    private static boolean isBar(int offset) {
-        return (offset >= PciRegisters.BARS && offset < PciRegisters.BARS + 6 * Integer.BYTES)
-                || (offset >= PciRegisters.ROM && offset < PciRegisters.ROM + Integer.BYTES);
     }
 
     /** What was written to a BAR, less the bits that its size takes, with those that say what it is. */
@@ -458,9 +447,9 @@ final class VirtualConfig {
         }
     }
 
+    /** The kernel also makes requests for reading as large as the program would like. Nobody sees that. */
     private void writeExpress(ConfigPermissions permission, int position, int offset, int count, int value) {
         int capability = position - offset;
-        int before = get16(virtual, capability + EXPRESS_CONTROL) & EXPRESS_READ_REQUEST;
         writeDefault(permission, position, offset, count, value);
         int control = get16(virtual, capability + EXPRESS_CONTROL);
         if ((control & EXPRESS_RESET_NOW) != 0) {
@@ -468,13 +457,6 @@ final class VirtualConfig {
             if ((hardware.read(capability + EXPRESS_CAPABILITIES, 4) & EXPRESS_RESET) != 0) {
                 effects.reset();
             }
-        }
-        int after = get16(virtual, capability + EXPRESS_CONTROL) & EXPRESS_READ_REQUEST;
-        if (before != after) {
-            int actual = hardware.read(capability + EXPRESS_CONTROL, 2);
-            int payload = actual >> 5 & 7;
-            int request = Math.max(after >> 12, payload);
-            hardware.write(capability + EXPRESS_CONTROL, 2, (actual & ~EXPRESS_READ_REQUEST) | (request << 12));
         }
     }
 
@@ -489,6 +471,7 @@ final class VirtualConfig {
         }
     }
 
+    /** What the kernel then sets in the hardware, nobody sees. */
     private void writeMsi(ConfigPermissions permission, int position, int offset, int count, int value) {
         writeDefault(permission, position, offset, count, value);
         if (offset <= MSI_CONTROL && offset + count >= MSI_CONTROL) {
@@ -501,7 +484,6 @@ final class VirtualConfig {
                 control = (control & ~0x70) | (effects.msiVectorsLog() << 4);
             }
             put16(virtual, at, control);
-            hardware.write(at, 2, control);
         }
     }
 }
