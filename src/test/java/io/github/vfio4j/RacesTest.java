@@ -61,7 +61,6 @@ class RacesTest {
     }
 
     /** Half of the threads are virtual ones. */
-    @SuppressWarnings("ThreadPriorityCheck") // Without it, too, all is well, if the scheduler lets all of them run.
     private void race(Work call, Work close) throws InterruptedException {
         long start = System.nanoTime();
         BooleanSupplier over = () -> SOAK == 0 ? closings.get() >= CLOSINGS : System.nanoTime() - start >= SOAK;
