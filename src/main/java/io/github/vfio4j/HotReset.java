@@ -59,8 +59,7 @@ record HotReset(VfioDevice device, List<VfioDevice> reached) {
                             Errno.ENODEV, "Neither the slot nor the bus of the function can be reset", Errno.ENOTTY,
                             "It is no PCI device; or it was reset, and the link to it has not come up again in time: see"
                                     + " dmesg, and open it anew",
-                            Errno.EAGAIN,
-                            "Something else is just resetting one of them; try again", Errno.EBUSY,
+                            Errno.EAGAIN, "Something else is just resetting one of them; try again", Errno.EBUSY,
                             "One of them is just being used; try again"));
         }
     }
