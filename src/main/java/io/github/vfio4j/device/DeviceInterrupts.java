@@ -85,8 +85,8 @@ public final class DeviceInterrupts implements AutoCloseable {
      *            how many, from the first on: 1 for INTx, errors and requests
      * @throws VfioException
      *             {@code EINVAL} if another kind of INTx, MSI and MSI-X is on; {@code ENODEV} for INTx that the platform has
-     *             not routed; what the platform answers if it does not have so many vectors; {@code EMFILE} if there are
-     *             too many descriptors. Nothing is on then
+     *             not routed; {@code ENOSPC} if the platform has no vectors left, and no errno if it has fewer, whose
+     *             number is in the message; {@code EMFILE} if there are too many descriptors. Nothing is on then
      * @throws IllegalArgumentException
      *             if the device does not have so many
      * @throws IllegalStateException
@@ -126,10 +126,15 @@ public final class DeviceInterrupts implements AutoCloseable {
     }
 
     private void set(String what, MemorySegment argument) throws VfioException {
-        device.check(what + " " + name, device.ioctl(vfio_h.VFIO_DEVICE_SET_IRQS(), argument),
+        int left = device.check(what + " " + name, device.ioctl(vfio_h.VFIO_DEVICE_SET_IRQS(), argument),
                 Map.of(Errno.EINVAL, "INTx, MSI and MSI-X exclude each other: disable() what is on", Errno.ENODEV,
                         "The platform has not routed the interrupt pin; use MSI or MSI-X", Errno.ENOSPC,
                         "The platform has not so many vectors left; ask for fewer"));
+        if (left > 0) {
+            // No success: so many could be had, and none is on (vfio_msi_enable).
+            throw new VfioException(what + " " + name, null,
+                    "The platform has no more than " + left + " left; ask for as many, or fewer");
+        }
     }
 
     private MemorySegment argument(Arena arena, int data, int action, int start, int count, int size) {

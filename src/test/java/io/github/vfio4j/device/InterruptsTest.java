@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
 import io.github.vfio4j.Errno;
 import io.github.vfio4j.EventFd;
+import io.github.vfio4j.ForwardingBackend;
 import io.github.vfio4j.PciAddress;
 import io.github.vfio4j.Vfio;
 import io.github.vfio4j.VfioContainer;
@@ -14,11 +15,15 @@ import io.github.vfio4j.VfioDevice;
 import io.github.vfio4j.VfioException;
 import io.github.vfio4j.backend.Fault;
 import io.github.vfio4j.backend.FaultInjectingBackend;
+import io.github.vfio4j.backend.IoctlBackend;
 import io.github.vfio4j.backend.SystemCall;
 import io.github.vfio4j.emulation.EmulatedKernel;
 import io.github.vfio4j.emulation.EmulatedProcess;
 import io.github.vfio4j.emulation.KernelProfile;
 import io.github.vfio4j.emulation.device.DeviceHost;
+import io.github.vfio4j.uapi.vfio_h;
+import io.github.vfio4j.uapi.vfio_irq_set;
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
@@ -266,5 +271,31 @@ class InterruptsTest {
         msix.enable(4);
         msix.disable();
         assertThat(process.openDescriptors()).isEqualTo(before);
+    }
+
+    /** The kernel says then how many it could have. That is no success. */
+    @Test
+    void fewerVectorsThanAskedForAreNotOn() throws Exception {
+        open(KernelProfile.LINUX_6_12);
+        IoctlBackend platform = new ForwardingBackend(process) {
+            @Override
+            public int ioctl(int fd, long request, MemorySegment argument, MemorySegment... pointees) {
+                boolean tooMany = request == vfio_h.VFIO_DEVICE_SET_IRQS() && vfio_irq_set.count(argument) > 2;
+                return tooMany ? 2 : super.ioctl(fd, request, argument, pointees);
+            }
+        };
+        device.close();
+        container.close();
+        container = Vfio.using(platform).openContainer();
+        device = container.openDevice(ADDRESS);
+        DeviceInterrupts msix = device.interrupts(PciIrq.MSIX);
+        int before = process.openDescriptors();
+        assertThatExceptionOfType(VfioException.class).isThrownBy(() -> msix.enable(4))
+                .withMessageContaining("no more than 2 left").matches(e -> e.errno().isEmpty());
+        assertThat(msix.enabled()).isZero();
+        assertThat(process.openDescriptors()).isEqualTo(before);
+        msix.enable(2);
+        msix.trigger(1);
+        assertThat(msix.await(1, LONG)).isEqualTo(1);
     }
 }
