@@ -207,8 +207,8 @@ class IommufdTest {
     void whatWasMappedBeforeIsLockedWithTheFirstDevice() throws VfioException {
         EmulatedProcess user = EmulatedKernel.builder(KernelProfile.LINUX_7_2.withCdev()).lockedMemoryLimit(4 * 4096)
                 .pciFunction(PLAIN.toString(), function -> function.group(5)).build().newProcess().withoutIpcLock();
-        try (Iommufd iommufd = Vfio.using(user).openIommufd();
-                DmaMapping large = iommufd.allocate(5 * 4096, DmaDirection.BIDIRECTIONAL)) {
+        try (Iommufd iommufd = Vfio.using(user).openIommufd()) {
+            DmaMapping large = iommufd.allocate(5 * 4096, DmaDirection.BIDIRECTIONAL);
             assertThat(large.isMapped()).isTrue();
             assertThatExceptionOfType(VfioException.class).isThrownBy(() -> iommufd.openDevice(PLAIN))
                     .matches(e -> e.is(Errno.ENOMEM)).withMessageContaining("RLIMIT_MEMLOCK is 16384 bytes");
