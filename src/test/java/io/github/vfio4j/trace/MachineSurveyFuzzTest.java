@@ -15,6 +15,7 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.SplittableRandom;
 import java.util.stream.Stream;
 import net.jqwik.api.ForAll;
@@ -88,17 +89,25 @@ class MachineSurveyFuzzTest {
         }
     }
 
+    private static byte[] text(String path) {
+        return Objects.requireNonNull(FILES.get(path), path);
+    }
+
+    private static String target(String path) {
+        return Objects.requireNonNull(LINKS.get(path), path);
+    }
+
     private void restoreFile(String path) throws IOException {
         Path file = root.resolve(path);
         Files.createDirectories(file.getParent());
-        Files.write(file, FILES.get(path));
+        Files.write(file, text(path));
     }
 
     private void restoreLink(String path) throws IOException {
         Path link = root.resolve(path);
         Files.createDirectories(link.getParent());
         Files.deleteIfExists(link);
-        Files.createSymbolicLink(link, Path.of(LINKS.get(path)));
+        Files.createSymbolicLink(link, Path.of(target(path)));
     }
 
     /** Another text, another size, nothing at all, or a file that is not there. */
@@ -106,18 +115,17 @@ class MachineSurveyFuzzTest {
         if (random.nextInt(8) == 0) {
             Files.delete(root.resolve(path));
         } else {
-            Files.write(root.resolve(path),
-                    random.nextInt(16) == 0 ? new byte[0] : Fuzz.mutated(FILES.get(path), random));
+            Files.write(root.resolve(path), random.nextInt(16) == 0 ? new byte[0] : Fuzz.mutated(text(path), random));
         }
     }
 
     private void changeLink(String path, SplittableRandom random) throws IOException {
         Path link = root.resolve(path);
         Files.delete(link);
-        String target = new String(Fuzz.mutated(LINKS.get(path).getBytes(StandardCharsets.US_ASCII), random),
+        String changed = new String(Fuzz.mutated(target(path).getBytes(StandardCharsets.US_ASCII), random),
                 StandardCharsets.ISO_8859_1).replace('\0', '0');
         if (random.nextInt(8) != 0) {
-            Files.createSymbolicLink(link, Path.of(random.nextInt(8) == 0 ? "/" : target.isEmpty() ? "." : target));
+            Files.createSymbolicLink(link, Path.of(random.nextInt(8) == 0 ? "/" : changed.isEmpty() ? "." : changed));
         }
     }
 
