@@ -45,6 +45,10 @@ public final class EventFd implements AutoCloseable {
                 return 0;
             }
             Verdict.check("read " + descriptor.name(), (int) result, Map.of());
+            if (!descriptor.isOpen()) {
+                // What was taken may be what closing wakes waiting threads by, and no signal.
+                throw new IllegalStateException(descriptor.name() + " is closed; open it again to use it");
+            }
             return counter.get(ValueLayout.JAVA_LONG, 0);
         }
     }
