@@ -8,7 +8,6 @@ import static io.github.vfio4j.uapi.vfio_h.VFIO_DEVICE_PCI_HOT_RESET;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT_UNALIGNED;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -221,17 +220,5 @@ class HotResetRequestTest {
         }
         assertThat(opened(machine.program.device(FIRST))).isEqualTo("fd");
         assertThat(opened(machine.program.device(SECOND))).isEqualTo("fd");
-    }
-
-    @ParameterizedTest
-    @MethodSource("io.github.vfio4j.emulation.Tables#cdevKernels")
-    void ofADeviceOpenedByItsOwnFileItIsNotModelled(KernelProfile kernel) {
-        Program program = Program.on(EmulatedKernel.builder(kernel).pciFunction(FIRST, function -> {
-        }));
-        int device = Cdevs.device(program, FIRST);
-        for (int request : new int[]{VFIO_DEVICE_GET_PCI_HOT_RESET_INFO(), VFIO_DEVICE_PCI_HOT_RESET()}) {
-            assertThatThrownBy(() -> Cdevs.ioctl(program, device, request, 64, 0, 1))
-                    .isInstanceOf(NotModelledException.class).hasMessageContaining("hot reset");
-        }
     }
 }
