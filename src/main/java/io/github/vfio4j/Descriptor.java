@@ -254,7 +254,7 @@ final class Descriptor implements OwnedDescriptor {
         if (!fencedByCloser || isOwner() || becomesOwner()) {
             return;
         }
-        // Fails only for lack of memory, the first also if another thread is just registering.
+        // The kernel has both commands, so they fail only for lack of memory. To go on without the barrier is no choice.
         while (backend.membarrier(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) < 0
                 || backend.membarrier(MEMBARRIER_CMD_PRIVATE_EXPEDITED) < 0) {
             LockSupport.parkNanos(TimeUnit.MILLISECONDS.toNanos(PAUSE_MILLIS));
